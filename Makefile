@@ -1,0 +1,80 @@
+# make chat                 set up, build, and talk to the bundled model
+# make chat PROMPT="Hello"  one answer on standard output (also: echo Hello | make -s chat)
+# make test                 set up all that the tests need, and run them against the built wheel
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := pyproject.toml CMakeLists.txt $(shell find src/llm_framework cpp integrations -type f \
+  -not -name '*.pyc' -not -name '*.so' 2>/dev/null | sed 's/ /\\ /g')
+# Set-up talks on standard error, so that standard output holds the answer alone.
+SAY := >&2 echo
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: lint, format, model, model-eval, bench, sanitize, long-test, clean"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { $(SAY) "Python 3.10 or newer is needed, and none was found: make chat PYTHON=/path/to/python3"; exit 1; }
+	@$(SAY) "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) >&2 || { rm -rf $(VENV); $(SAY) "'$(PYTHON) -m venv' failed: install Python's venv module (Debian: python3-venv), or name another Python: make chat PYTHON=..."; exit 1; }
+	@$(PIP) install --upgrade pip >&2
+
+$(VENV)/.wheel: $(SOURCES) | $(BIN)/python
+	@$(SAY) "Building the engine and the package (a minute or two) ..."
+	@rm -rf dist && $(PIP) wheel --no-deps --wheel-dir dist . >&2
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.wheel
+	@$(SAY) "Installing ..."
+	@$(PIP) install --force-reinstall --no-deps dist/llm_framework-*.whl >&2
+	@$(PIP) install "$$(ls dist/llm_framework-*.whl)" >&2
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.core
+	@$(SAY) "Installing what the tests need ..."
+	@$(PIP) install "$$(ls dist/llm_framework-*.whl)[test]" >&2
+	@touch $@
+
+ifdef PROMPT
+export PROMPT
+chat: $(VENV)/.core
+	@$(BIN)/llm-framework generate -- "$$PROMPT"
+else
+chat: $(VENV)/.core
+	@$(BIN)/llm-framework chat
+endif
+
+# The tests import the installed wheel, never src/: they run with the repository's packages out of the import path.
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/.test
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# The bundled model, from nothing: data, tokenizer, training, export (about 80 minutes on 4 cores), then its figures.
+model: $(VENV)/.test
+	PYTHONPATH=src $(BIN)/python -m bundled_model train
+
+model-eval: $(VENV)/.test
+	PYTHONPATH=src $(BIN)/python -m bundled_model evaluate
+
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/native.py
+
+# The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, then under ThreadSanitizer.
+sanitize: $(VENV)/.test
+	@for kind in "address;undefined" thread; do dir=build/sanitize-$${kind%%;*}; \
+	  PATH="$$PWD/$(BIN):$$PATH" cmake -S . -B $$dir -G Ninja -DLLMFW_BUILD_TESTS=ON -DLLMFW_SANITIZE="$$kind" >/dev/null; \
+	  PATH="$$PWD/$(BIN):$$PATH" cmake --build $$dir; (cd $$dir && PATH="$$OLDPWD/$(BIN):$$PATH" ctest --output-on-failure); done
+
+clean:
+	rm -rf $(VENV) build dist
+
+.PHONY: help chat test lint format model model-eval bench sanitize clean

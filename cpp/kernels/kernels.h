@@ -1,0 +1,54 @@
+// The engine's inner loops, as one table of functions an instruction set.
+//
+// A table starts as a copy of the scalar one (the reference) and replaces what it does faster: a missing kernel is slow,
+// never absent. Tables are chosen once, at load (dispatch.cc), and never change. Kernels keep no state and check nothing.
+#pragma once
+
+#include <cstddef>
+
+#include "../tensor.h"
+
+namespace llmfw {
+
+// y[r * ldy + n] = scale * sum over k of W[n, k] * x[r, k], for the weight rows n in [n_begin, n_end), activation rows
+// r in [0, m). Activations are first brought, once a matrix product, into the form that the kernel wants (`pack`): bf16,
+// bf16 split in two, permuted, or simply float32. `run` is then called for disjoint row ranges from several threads.
+struct MatMulKernel {
+  size_t (*packed_bytes)(int m, int k);
+  void (*pack)(const float* x, int ldx, int m, int k, std::byte* packed);  // packed is 64-byte aligned
+  size_t (*scratch_bytes)(int m, int k);                                  // per thread, 64-byte aligned
+  void (*run)(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy, std::byte* scratch);
+};
+
+struct KernelTable {
+  const char* isa;
+  MatMulKernel matmul[kNumWeightTypes];
+
+  // out[c] = scale * W[row, c] as float32.
+  void (*decode_row)(const Tensor& w, int row, float* out);
+
+  float (*dot)(const float* a, const float* b, int n);
+  void (*axpy)(float a, const float* x, float* y, int n);  // y += a * x
+  // y = x / sqrt(mean(x^2) + eps) * (1 + weight); y may be x.
+  void (*rms_norm)(const float* x, const float* weight, float eps, float* y, int n);
+  // y = gelu_tanh(gate) * up; y may be gate.
+  void (*gelu_mul)(const float* gate, const float* up, float* y, int n);
+  // x = cap * tanh(x / cap)
+  void (*softcap)(float* x, float cap, int n);
+  // x = exp(x - max) / sum
+  void (*softmax)(float* x, int n);
+};
+
+const KernelTable& ScalarKernels();
+#if defined(LLMFW_HAVE_AVX512)
+const KernelTable& Avx512Kernels();  // needs avx512 f, bw, vl, dq, vbmi, bf16, vnni
+#endif
+
+// The table named `isa`, or, for nullptr, the one that LLM_FRAMEWORK_ISA names, or the fastest this processor runs.
+// Returns nullptr where the name is unknown or the processor cannot run it.
+const KernelTable* FindKernels(const char* isa);
+
+// Names of the tables this processor runs, slowest first; returns how many were written.
+int AvailableIsas(const char** names, int capacity);
+
+}  // namespace llmfw

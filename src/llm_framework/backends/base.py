@@ -1,0 +1,92 @@
+"""`ModelBackend`: what every backend is, ours and a stranger's alike.
+
+A backend turns one `InferenceRequest` into a stream of `Chunk`s. Retries, deadlines, limits, fallbacks, hooks and
+metrics are the engine's; a backend only does the work and raises the typed errors of `llm_framework.errors`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnsupportedFeatureError
+from ..types import Chunk, GenerationConfig, InferenceRequest, Message
+
+if TYPE_CHECKING:
+    from ..registry import ModelInfo
+
+
+class ModelBackend(ABC):
+    """One loaded or reachable model.
+
+    A subclass overrides `stream` (or, for the simplest ones, only `generate_text` or `generate_stream`: then it is
+    adapted, and tools or a response_format raise `UnsupportedFeatureError`). `settings` is what the configuration
+    holds for this backend (credentials, device, threads); a backend reads no environment variable itself.
+    """
+
+    def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
+        self.model_info = model_info
+        self.settings: Mapping[str, Any] = dict(settings or {})
+
+    async def load_model(self) -> None:
+        """Make ready to answer: read weights, check a key. Called once, before the first `stream`; may be called again.
+
+        Raises `ModelLoadError`, `ConfigurationError` or `AuthenticationError`.
+        """
+
+    async def unload_model(self) -> None:
+        """Free what `load_model` took: memory, threads, connections. Safe to call twice."""
+
+    def stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
+        """Answer `request`: text, thinking and tool-call pieces as they come, then one chunk with `finish_reason` and
+        `usage`. Closing the iterator (or cancelling the task) stops the work underneath. A str counts as text."""
+        return self._adapted_stream(request)
+
+    async def generate_text(self, prompt: str, config: GenerationConfig = GenerationConfig()) -> str:
+        """The answer's text to a plain prompt."""
+        stream = self.stream(InferenceRequest(prompt, config=config))
+        return "".join([str(chunk) async for chunk in stream])
+
+    def generate_stream(self, prompt: str, config: GenerationConfig = GenerationConfig()) -> AsyncIterator[Chunk | str]:
+        """The answer to a plain prompt, in pieces."""
+        return self.stream(InferenceRequest(prompt, config=config))
+
+    async def count_tokens(self, request: InferenceRequest) -> int | None:
+        """The tokens of the request's prompt as this model counts them, or None where it cannot be known."""
+        return None
+
+    async def _adapted_stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
+        overridden = _overrides(self)
+        if not overridden:
+            raise NotImplementedError(f"{type(self).__name__} overrides none of stream, generate_stream, generate_text")
+        if request.tools or request.response_format is not None:
+            feature = "tools" if request.tools else "response_format"
+            message = f"{type(self).__name__} answers plain prompts only and cannot take {feature}"
+            raise UnsupportedFeatureError(message, feature=feature, model=self.model_info.name)
+        prompt = as_plain_prompt(request.messages)
+        if "generate_stream" in overridden:
+            async for chunk in self.generate_stream(prompt, request.config):
+                yield chunk
+        else:
+            yield await self.generate_text(prompt, request.config)
+        yield Chunk(finish_reason="stop")
+
+
+def _overrides(backend: ModelBackend) -> set[str]:
+    names = ("generate_stream", "generate_text")
+    return {name for name in names if getattr(type(backend), name) is not getattr(ModelBackend, name)}
+
+
+def as_plain_prompt(messages: tuple[Message, ...]) -> str:
+    """A chat as one text, for backends that take no messages: a single user message is its text alone, more are
+    written with their roles."""
+    if len(messages) == 1 and messages[0].role == "user":
+        return messages[0].text
+    return "\n\n".join(f"{message.role}: {message.text}" for message in messages) + "\n\nassistant:"
+
+
+def with_config(request: InferenceRequest, **values: Any) -> InferenceRequest:
+    """A copy of the request with some generation settings changed."""
+    return replace(request, config=replace(request.config, **values))

@@ -1,0 +1,121 @@
+"""The C++ engine. It computes; files are read, requests queued and texts decoded in Python.
+
+Every call that works for long releases the GIL. Arguments are checked at this border: a wrong shape, type or size
+raises `ValueError`; nothing aborts the process.
+"""
+
+from collections.abc import Mapping, Sequence as Seq
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Weight types, as the `type` of a tensor: "f32", "f16", "bf16", "sfp" (gemma.cpp's 8-bit switching float).
+# A tensor is (buffer, type, rows, cols, scale): packed row-major [rows, cols], the true value is decoded * scale.
+Tensor = tuple[Any, str, int, int, float]
+
+def cpu_isas() -> list[str]:
+    """The kernel tables this processor can run, slowest first: "scalar", then "avx512"."""
+
+def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
+    """The tensor's values times its scale, as float32 [rows, cols]."""
+
+@final
+class Model:
+    """Weights and a thread pool. Keeps the tensors' buffers exported (so their map cannot be closed) while it lives.
+
+    `config` holds: num_layers, model_dim, ffn_dim, num_heads, num_kv_heads, head_dim, vocab_size, max_seq_len (ints);
+    windows (per layer, in tokens; 0 is global), rope_bases and rope_scales (per layer, floats; position / scale);
+    query_scale, embedding_scale, attention_softcap, final_softcap (floats; cap 0 is none), norm_eps;
+    qk_norm, post_norms (bools); qkv_layout ("separate": all q heads, all k, all v; "kv_interleaved": all q heads, then
+    k and v of each kv head in turn; "per_head": q, k, v of each head in turn).
+
+    `tensors`: "embedding" [V, D]; optional "lm_head" [V, D] (else the embedding is tied); "final_norm" [1, D]; and per
+    layer "layers.{i}." + "pre_attention_norm", "post_attention_norm", "pre_ffn_norm", "post_ffn_norm" [1, D] (post_*
+    only with post_norms), "query_norm", "key_norm" [1, d] (with qk_norm; norm weights w apply as 1 + w);
+    "qkv" [(H + 2K) d, D], or "q" [H d, D] and "kv" [2 K d, D], or "q", "k" [K d, D] and "v" [K d, D];
+    "attention_out" [D, H d], or "attention_out_heads" [H D, d] (row h * D + m is output m's part of head h);
+    "gate_up" [2F, D] (gate rows first), or "gate" [F, D] and "up" [F, D]; "down" [D, F].
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        num_threads: int = 0,
+        isa: str | None = None,
+    ) -> None: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def num_threads(self) -> int: ...
+    def new_sequence(self, capacity: int) -> Sequence:
+        """An empty KV cache for up to `capacity` tokens (memory is taken as it fills)."""
+
+    def step(self, rows: Seq[Row]) -> list[Sampled | None]:
+        """One pass over the weights: append each row's tokens to its sequence; where the row has a sampler, sample the
+        token that follows. A sequence may stand in one row only. One caller at a time."""
+
+    def logits(self, sequence: Sequence, tokens: Seq[int]) -> NDArray[np.float32]:
+        """Append `tokens` and return the logits after each of them, float32 [len(tokens), V]."""
+
+    def close(self) -> None:
+        """Stop the threads and release the buffers. Later calls raise `ValueError`. Safe to call twice."""
+
+@final
+class Sequence:
+    """The KV cache of one text."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    def truncate(self, length: int) -> bool:
+        """Forget the tokens from `length` on. False (and nothing changed) where a sliding window's ring has already
+        overwritten positions that the shorter text needs."""
+
+    def clear(self) -> None: ...
+
+@final
+class Sampler:
+    """Draws tokens. The same seed and settings draw the same tokens from the same logits, alone or in a batch."""
+
+    def __init__(
+        self,
+        seed: int,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        num_logprobs: int = -1,
+        repetition_penalty: float = 1.0,
+        presence_penalty: float = 0.0,
+        frequency_penalty: float = 0.0,
+        logit_bias: Mapping[int, float] | None = None,
+    ) -> None:
+        """`temperature` 0 is greedy; `top_k` 0, `top_p` 1 and `min_p` 0 are off; `num_logprobs` -1 computes none, 0
+        the chosen token's alone, n the n likeliest too. Penalties count the tokens given to `observe` and drawn."""
+
+    def observe(self, tokens: Seq[int]) -> None:
+        """Count these tokens (the prompt's) for the repetition penalty."""
+
+@final
+class Row:
+    """A part of a step: `tokens` to append to `sequence`; with `sampler`, what follows is sampled, from the tokens
+    whose bit is set in `mask` (uint32 words, ceil(V / 32) of them, lowest bit first) where one is given."""
+
+    def __init__(
+        self,
+        sequence: Sequence,
+        tokens: Seq[int],
+        sampler: Sampler | None = None,
+        mask: NDArray[np.uint32] | None = None,
+    ) -> None: ...
+
+@final
+class Sampled:
+    """A token that was drawn; `logprob` and `top` (id, log-probability; likeliest first) before temperature and cuts."""
+
+    token: int
+    logprob: float
+    top: list[tuple[int, float]]
