@@ -1,0 +1,194 @@
+"""The command line, run as a person runs it: as a process, in pipes and in a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import llm_framework
+
+COMMAND = [sys.executable, "-m", "llm_framework.cli"]
+TIMEOUT = 120
+
+
+def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+def test_version() -> None:
+    """--version prints the package's version and nothing else."""
+    assert run("--version").stdout == f"llm-framework {llm_framework.__version__}\n"
+
+
+def test_generate_answers_on_standard_output() -> None:
+    """generate prints the answer alone, and says nothing on standard error."""
+    done = run("generate", "Hello", "--temperature", "0")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert done.stdout.endswith("\n")
+    assert done.stderr == ""
+
+
+def test_prompt_from_standard_input() -> None:
+    """A piped prompt gives the same answer as one in an argument, in generate and in chat."""
+    expected = run("generate", "Hello", "-t", "0").stdout
+    assert run("generate", "-t", "0", stdin="Hello\n").stdout == expected
+    assert run("generate", "-", "-t", "0", stdin="Hello\n").stdout == expected
+    assert run("chat", "-t", "0", stdin="Hello\n").stdout == expected
+
+
+def test_seed_repeats_the_answer() -> None:
+    """The same seed gives the same answer at a high temperature."""
+    first, second = (run("generate", "Tell me something", "-t", "1.5", "--seed", "7", "-n", "12").stdout for _ in range(2))
+    assert first == second
+
+
+def test_json_output() -> None:
+    """--json prints the response as one JSON object with usage and finish reason."""
+    answer = json.loads(run("generate", "Hello", "--json", "-t", "0").stdout)
+    assert answer["model"] == "tiny-chat"
+    assert answer["finish_reason"] in ("stop", "length")
+    assert answer["usage"]["input_tokens"] > 0
+    assert answer["usage"]["output_tokens"] > 0
+
+
+def test_models_piped_are_plain_names() -> None:
+    """Piped, the list of models is one name a line."""
+    assert run("models").stdout.splitlines() == ["tiny-chat"]
+    assert run("models", "list", "--local").stdout.splitlines() == ["tiny-chat"]
+
+
+def test_models_info_and_json() -> None:
+    """info shows what is known of a model, and --json the same for programs."""
+    assert "native" in run("models", "info", "tiny-chat").stdout
+    (found,) = json.loads(run("models", "list", "--json").stdout)
+    assert found["name"] == "tiny-chat"
+    assert found["backend"] == "native"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "words"),
+    [
+        (["generate", "Hello", "-m", "tiny-chatt"], "", ["tiny-chatt", "tiny-chat"]),
+        (["generate", "", "-t", "0"], "", ["empty"]),
+        (["generate"], "   ", ["empty"]),
+        (["generate", "Hello", "-t", "nan"], "", ["temperature"]),
+        (["generate", "Hello", "-n", "0"], "", ["max_tokens"]),
+        (["generate", "word " * 5000], "", ["context"]),
+        (["generate", "Hello", "-m", "native:/nowhere/at/all"], "", ["/nowhere/at/all"]),
+        (["generate", "Hello", "-c", "/nowhere/config.yaml"], "", ["/nowhere/config.yaml"]),
+        (["generate", "Hello", "--schema", "/nowhere/schema.json"], "", ["/nowhere/schema.json"]),
+        (["models", "info", "nothing"], "", ["nothing"]),
+    ],
+)
+def test_errors_are_one_sentence(arguments: list[str], stdin: str, words: list[str]) -> None:
+    """What fails says why on standard error, with exit code 1, and never shows a traceback."""
+    done = run(*arguments, stdin=stdin)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    """An option that does not exist is wrong usage."""
+    assert run("generate", "Hello", "--no-such-option").returncode == 2
+
+
+def test_closed_pipe_is_silent() -> None:
+    """A reader that goes away (`| head -c 1`) causes no complaint."""
+    command = " ".join([*COMMAND, "generate", "Hello", "|", "head", "-c", "1"])
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert len(done.stdout) == 1
+    assert done.stderr == ""
+
+
+class Terminal:
+    """A command on a pseudo-terminal."""
+
+    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+        self.descriptor = descriptor
+        self.process = process
+        self.screen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.descriptor, text.encode())
+
+    def wait_for(self, text: str, after: int = 0) -> int:
+        """Read until `text` appears behind position `after`; returns the position behind it."""
+        deadline = time.monotonic() + TIMEOUT
+        while (at := self.screen.find(text, after)) < 0:
+            assert time.monotonic() < deadline, f"no {text!r} in {self.screen!r}"
+            ready, _, _ = select.select([self.descriptor], [], [], 1.0)
+            if ready:
+                try:
+                    self.screen += os.read(self.descriptor, 65536).decode(errors="replace")
+                except OSError:  # how Linux says that the other side has closed the terminal
+                    assert text in self.screen[after:], self.screen
+        return at + len(text)
+
+
+@contextmanager
+def terminal(*arguments: str) -> Iterator[Terminal]:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "200"}
+    process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_chat_in_a_terminal() -> None:
+    """A chat greets, answers, remembers, takes commands and leaves with exit code 0."""
+    with terminal("chat", "-t", "0") as screen:
+        at = screen.wait_for("> ")
+        screen.type("My name is Clara.\n")
+        at = screen.wait_for("tokens in", at)
+        screen.type("What is my name?\n")
+        at = screen.wait_for("tokens in", at)
+        assert screen.screen.count("Clara") >= 3  # typed, greeted, remembered
+        screen.type("/clear\n")
+        at = screen.wait_for("anew", at)
+        screen.type("/exit\n")
+        screen.wait_for("Bye", at)
+        assert screen.process.wait(TIMEOUT) == 0
+
+
+def test_ctrl_c_stops_the_answer_and_keeps_the_chat() -> None:
+    """Ctrl-C at the prompt or in an answer does not end the chat."""
+    with terminal("chat", "-t", "0") as screen:
+        at = screen.wait_for("> ")
+        screen.process.send_signal(signal.SIGINT)
+        at = screen.wait_for("> ", at)
+        screen.type("Hello\n")
+        at = screen.wait_for("tokens in", at)
+        screen.type("/exit\n")
+        screen.wait_for("Bye", at)
+
+
+def test_long_name_of_a_broken_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken file in the models folder is shown as such by `models list` and hides no other."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "config.json").write_text("{")
+    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
+    monkeypatch.setenv("LLM_FRAMEWORK_MODELS_DIR", str(tmp_path))
+    found = {info["name"]: info for info in json.loads(run("models", "list", "--json").stdout)}
+    assert "error" in found["broken"]
+    assert "error" not in found["tiny-chat"]
