@@ -7,11 +7,15 @@ names in `native/names.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-FormatName = Literal["safetensors", "sbs"]
+from .model_file import FormatName, ModelFile
+from .view import TensorView, checked_size, fault
+
+__all__ = ["FormatName", "ModelFile", "ModelHeader", "TensorView", "inspect_model", "open_model_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +46,62 @@ def inspect_model(path: str | Path) -> ModelHeader:
 
     Raises `ModelLoadError`, naming the file and the fault, for what is broken, unsupported or no model at all.
     """
-    raise NotImplementedError
+    from ..config import read_config
+    from ..names import engine_views
+
+    file = open_model_file(path)
+    try:
+        config = read_config(file)
+        engine_views(file, config)
+        return ModelHeader(
+            path=file.path,
+            format=file.format,
+            family=config.family,
+            architecture=config.architecture,
+            context_length=config.max_seq_len,
+            num_parameters=sum(view.num_values for view in file.tensors.values()),
+            weight_type=config.weight_type,
+            num_bytes=file.num_bytes,
+            vocab_size=config.vocab_size,
+            has_tokenizer=file.tokenizer is not None,
+            has_chat_template=file.chat_template is not None,
+        )
+    finally:
+        file.close()
+
+
+def open_model_file(path: str | Path, config: Mapping[str, Any] | None = None) -> ModelFile:
+    """Open and check the model at `path`; `config` is a config.json's content for files that carry none.
+
+    Raises `ModelLoadError`.
+    """
+    from .safetensors import open_folder
+
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return open_folder(path, config)
+    return _open_file(path, config)
+
+
+def _open_file(path: Path, config: Mapping[str, Any] | None) -> ModelFile:
+    from .safetensors import open_folder
+    from .sbs import open_sbs
+
+    start = _first_bytes(path)
+    if start[:4] == b"SBS\n":
+        return open_sbs(path, config)
+    if start[:4] == b"GGUF":
+        raise fault(path, "this is a GGUF file, which cannot be read yet; supported are .sbs and safetensors")
+    if path.suffix == ".safetensors":
+        return open_folder(path.parent, config, weights=path)
+    what = "is empty" if not start else "is neither an .sbs file nor a .safetensors file"
+    raise fault(path, f"this file {what}; a Hugging Face model is opened by its folder")
+
+
+def _first_bytes(path: Path) -> bytes:
+    checked_size(path, "model file")
+    try:
+        with open(path, "rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise fault(path, f"this file cannot be read ({error.strerror})") from None

@@ -6,6 +6,7 @@ import math
 import mmap
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,12 @@ class TensorView:
     def engine_tensor(self) -> tuple[memoryview, str, int, int, float]:
         """What `_native` takes: (buffer, type, rows, cols, scale)."""
         return self.data, self.type, self.rows, self.cols, self.scale
+
+
+def narrowest_type(tensors: Iterable[TensorView]) -> str:
+    """The number format with the fewest bytes a value among the matrices: what people call a file's weight type."""
+    matrices = [view for view in tensors if view.rows > 1 and view.num_values]
+    return min(matrices, key=lambda view: len(view.data) / view.num_values).type if matrices else "unknown"
 
 
 def fault(path: Path, what: str) -> ModelLoadError:

@@ -1,0 +1,503 @@
+// The Python module: all checks of what comes from Python, and all exceptions. Behind this file inputs are trusted.
+//
+// Fork: a child process has no pool threads, so a model from before the fork refuses to work there (RuntimeError) and is
+// leaked rather than torn down. Load models after the fork.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+#include <unistd.h>
+
+#include "batch.h"
+
+namespace llmfw {
+namespace {
+
+namespace py = pybind11;
+
+// ------------------------------------------------------------------------------------------------ values from Python
+
+// An int, or what Python accepts as one (numpy's ints, not floats). ValueError naming `what` if it is out of range.
+int64_t ToInt(const py::handle& value, const std::string& what, int64_t min, int64_t max) {
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+  if (!index) {
+    PyErr_Clear();
+    throw py::value_error(what + " must be an int, is " + py::repr(value).cast<std::string>());
+  }
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
+  if (overflow != 0 || number < min || number > max) {
+    throw py::value_error(what + " is " + py::str(index).cast<std::string>() + ", must be " + std::to_string(min) +
+                          " to " + std::to_string(max));
+  }
+  return number;
+}
+
+int ToInt32(const py::handle& value, const std::string& what) {
+  return static_cast<int>(ToInt(value, what, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
+}
+
+float ToFloat(const py::handle& value, const std::string& what) {
+  const double number = PyFloat_AsDouble(value.ptr());
+  if (number == -1.0 && PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw py::value_error(what + " must be a number, is " + py::repr(value).cast<std::string>());
+  }
+  return static_cast<float>(number);
+}
+
+bool ToBool(const py::handle& value, const std::string& what) {
+  const int truth = PyObject_IsTrue(value.ptr());
+  if (truth < 0) {
+    PyErr_Clear();
+    throw py::value_error(what + " must be true or false");
+  }
+  return truth != 0;
+}
+
+std::vector<int> ToTokens(const py::iterable& tokens, int vocab_size) {
+  std::vector<int> ids;
+  for (const py::handle token : tokens) {
+    const long id = PyLong_CheckExact(token.ptr()) ? PyLong_AsLong(token.ptr()) : -1;
+    if (id >= 0 && id < vocab_size) {  // the quick way for what is almost always the case
+      ids.push_back(static_cast<int>(id));
+    } else {
+      PyErr_Clear();
+      ids.push_back(static_cast<int>(ToInt(token, "a token id", 0, vocab_size - 1)));
+    }
+  }
+  return ids;
+}
+
+py::dict ToDict(const py::object& mapping, const char* what) {
+  try {
+    return py::dict(mapping);
+  } catch (py::error_already_set&) {
+    throw py::value_error(std::string(what) + " must be a mapping");
+  }
+}
+
+// A dict's values by key; remembers which keys were asked for.
+class ConfigReader {
+ public:
+  explicit ConfigReader(const py::object& config) : config_(ToDict(config, "config")) {}
+
+  template <typename Convert>
+  auto Get(const char* key, const Convert& convert) {
+    if (!config_.contains(key)) throw py::value_error(std::string("config: \"") + key + "\" is missing");
+    ++num_read_;
+    return convert(config_[key], std::string("config: ") + key);
+  }
+  int Int(const char* key) { return Get(key, ToInt32); }
+  float Float(const char* key) { return Get(key, ToFloat); }
+  bool Bool(const char* key) { return Get(key, ToBool); }
+
+  template <typename Convert>
+  auto List(const char* key, const Convert& convert) {
+    return Get(key, [&](const py::handle& values, const std::string& what) {
+      if (!py::isinstance<py::sequence>(values) || py::isinstance<py::str>(values)) {
+        throw py::value_error(what + " must be a list with one value a layer");
+      }
+      std::vector<decltype(convert(values, what))> list;
+      for (const py::handle value : values) list.push_back(convert(value, what));
+      return list;
+    });
+  }
+
+  void CheckAllRead() const {
+    if (num_read_ != config_.size()) {
+      throw py::value_error("config: there are keys beyond the documented ones: " +
+                            py::repr(py::list(config_)).cast<std::string>());
+    }
+  }
+
+ private:
+  py::dict config_;
+  size_t num_read_ = 0;
+};
+
+QkvLayout ToQkvLayout(const py::handle& value, const std::string& what) {
+  const auto name = py::str(value).cast<std::string>();
+  if (name == "separate") return QkvLayout::kSeparate;
+  if (name == "kv_interleaved") return QkvLayout::kKvInterleaved;
+  if (name == "per_head") return QkvLayout::kPerHead;
+  throw py::value_error(what + " is \"" + name + "\", must be \"separate\", \"kv_interleaved\" or \"per_head\"");
+}
+
+GemmaConfig ToConfig(const py::object& mapping) {
+  ConfigReader reader(mapping);
+  GemmaConfig config;
+  config.num_layers = reader.Int("num_layers");
+  config.model_dim = reader.Int("model_dim");
+  config.ffn_dim = reader.Int("ffn_dim");
+  config.num_heads = reader.Int("num_heads");
+  config.num_kv_heads = reader.Int("num_kv_heads");
+  config.head_dim = reader.Int("head_dim");
+  config.vocab_size = reader.Int("vocab_size");
+  config.max_seq_len = reader.Int("max_seq_len");
+  config.windows = reader.List("windows", ToInt32);
+  config.rope_bases = reader.List("rope_bases", ToFloat);
+  config.rope_scales = reader.List("rope_scales", ToFloat);
+  config.query_scale = reader.Float("query_scale");
+  config.embedding_scale = reader.Float("embedding_scale");
+  config.attention_softcap = reader.Float("attention_softcap");
+  config.final_softcap = reader.Float("final_softcap");
+  config.norm_eps = reader.Float("norm_eps");
+  config.qk_norm = reader.Bool("qk_norm");
+  config.post_norms = reader.Bool("post_norms");
+  config.qkv_layout = reader.Get("qkv_layout", ToQkvLayout);
+  reader.CheckAllRead();
+  config.Validate();
+  return config;
+}
+
+// ---------------------------------------------------------------------------------------------------------- tensors
+
+// Memory lent by a Python object. While it is lent, Python refuses to free, resize or unmap it.
+class BufferExport {
+ public:
+  BufferExport(const py::handle& object, const std::string& name) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) {
+      PyErr_Clear();
+      throw py::value_error("tensor \"" + name + "\": needs a contiguous buffer");
+    }
+  }
+  BufferExport(BufferExport&& other) noexcept : view_(other.view_) { other.view_.obj = nullptr; }
+  BufferExport& operator=(BufferExport&&) = delete;
+  ~BufferExport() {
+    if (view_.obj != nullptr) PyBuffer_Release(&view_);  // needs the GIL
+  }
+
+  const std::byte* data() const { return static_cast<const std::byte*>(view_.buf); }
+  size_t size() const { return static_cast<size_t>(view_.len); }
+
+ private:
+  Py_buffer view_{};
+};
+
+WeightType ToWeightType(const py::handle& value, const std::string& name) {
+  const auto type = py::str(value).cast<std::string>();
+  if (type == "f32") return WeightType::kF32;
+  if (type == "f16") return WeightType::kF16;
+  if (type == "bf16") return WeightType::kBF16;
+  if (type == "sfp") return WeightType::kSFP;
+  throw py::value_error("tensor \"" + name + "\": type is \"" + type + "\", must be f32, f16, bf16 or sfp");
+}
+
+// A (buffer, type, rows, cols, scale). The buffer joins `buffers`.
+Tensor ToTensor(const py::handle& value, const std::string& name, std::vector<BufferExport>& buffers) {
+  if (!py::isinstance<py::sequence>(value) || py::len(value) != 5) {
+    throw py::value_error("tensor \"" + name + "\" must be (buffer, type, rows, cols, scale)");
+  }
+  const auto fields = py::reinterpret_borrow<py::sequence>(value);
+  const std::string label = "tensor \"" + name + "\": ";
+  Tensor tensor;
+  tensor.type = ToWeightType(fields[1], name);
+  tensor.rows = static_cast<int>(ToInt(fields[2], label + "rows", 1, std::numeric_limits<int>::max()));
+  tensor.cols = static_cast<int>(ToInt(fields[3], label + "cols", 1, std::numeric_limits<int>::max()));
+  tensor.scale = ToFloat(fields[4], label + "scale");
+  if (!std::isfinite(tensor.scale)) throw py::value_error(label + "scale is not finite");
+  buffers.emplace_back(fields[0], name);
+  // Two sizes below 2^31 and at most 4 bytes a value: no overflow.
+  const size_t bytes = WeightBytes(tensor.type, static_cast<size_t>(tensor.rows) * static_cast<size_t>(tensor.cols));
+  if (buffers.back().size() != bytes) {
+    throw py::value_error(label + "the buffer has " + std::to_string(buffers.back().size()) + " bytes, [" +
+                          std::to_string(tensor.rows) + ", " + std::to_string(tensor.cols) + "] of this type takes " +
+                          std::to_string(bytes));
+  }
+  tensor.data = buffers.back().data();
+  return tensor;
+}
+
+py::array_t<float> PyDecodeTensor(const py::object& value) {
+  std::vector<BufferExport> buffers;
+  const Tensor tensor = ToTensor(value, "tensor", buffers);
+  py::array_t<float> values({tensor.rows, tensor.cols});
+  float* out = values.mutable_data();
+  const py::gil_scoped_release unlocked;
+  DecodeTensor(tensor, out);
+  return values;
+}
+
+std::vector<std::string> CpuIsas() {
+  const char* names[8];
+  return {names, names + AvailableIsas(names, 8)};
+}
+
+const KernelTable& ToKernels(const std::optional<std::string>& isa) {
+  const KernelTable* kernels = FindKernels(isa ? isa->c_str() : nullptr);
+  if (kernels != nullptr) return *kernels;
+  const std::string name = isa ? "isa \"" + *isa + "\"" : "the instruction set that LLM_FRAMEWORK_ISA names";
+  std::string usable;
+  for (const std::string& usable_name : CpuIsas()) usable += (usable.empty() ? "" : ", ") + usable_name;
+  throw py::value_error(name + " is not one that this processor runs; these are: " + usable);
+}
+
+// ------------------------------------------------------------------------------------------------------------ classes
+
+struct PySequence;
+
+// Lives as long as its Python object or any sequence of it does. All work goes through `Locked`.
+class PyModel {
+ public:
+  PyModel(const py::object& config, const py::object& tensors, const py::object& num_threads,
+          const std::optional<std::string>& isa)
+      : config_(ToConfig(config)), process_(getpid()) {
+    const int threads = static_cast<int>(ToInt(num_threads, "num_threads", 0, 1024));
+    const KernelTable& kernels = ToKernels(isa);
+    TensorMap map;
+    for (const auto& [key, value] : ToDict(tensors, "tensors")) {
+      const auto name = py::str(key).cast<std::string>();
+      map.emplace(name, ToTensor(value, name, buffers_));
+    }
+    const py::gil_scoped_release unlocked;
+    engine_ = std::make_unique<Engine>(Gemma(config_, BuildWeights(config_, map)), kernels, threads);
+    num_threads_ = engine_->num_threads();
+    isa_ = kernels.isa;
+  }
+  PyModel(const PyModel&) = delete;
+  PyModel& operator=(const PyModel&) = delete;
+  ~PyModel() { Close(); }
+
+  const GemmaConfig& config() const { return config_; }
+  const std::string& isa() const { return isa_; }
+  int num_threads() const { return num_threads_; }
+
+  // work(engine) without the GIL, one caller at a time.
+  template <typename Work>
+  auto Locked(const Work& work) {
+    CheckProcess();
+    const py::gil_scoped_release unlocked;  // before the lock: who holds the lock never waits for the GIL
+    const std::lock_guard lock(mutex_);
+    if (engine_ == nullptr) throw std::invalid_argument("the model is closed");
+    return work(*engine_);
+  }
+
+  void Close() {
+    if (getpid() != process_) {
+      (void)engine_.release();  // its threads are not in this process: nothing to join
+      return;
+    }
+    {
+      const py::gil_scoped_release unlocked;
+      const std::lock_guard lock(mutex_);
+      engine_.reset();
+    }
+    buffers_.clear();
+  }
+
+ private:
+  void CheckProcess() const {
+    if (getpid() == process_) return;
+    throw std::runtime_error("this model was loaded before the process forked; load it in the child process");
+  }
+
+  const GemmaConfig config_;
+  const pid_t process_;
+  std::string isa_;
+  int num_threads_ = 0;
+  std::vector<BufferExport> buffers_;
+  std::mutex mutex_;
+  std::unique_ptr<Engine> engine_;
+};
+
+struct PySequence {
+  PySequence(std::shared_ptr<PyModel> owner, int capacity) : model(std::move(owner)), cache(model->config(), capacity) {}
+
+  bool Truncate(const py::object& length) {
+    const int to = ToInt32(length, "length");
+    return model->Locked([&](Engine&) {
+      if (to < 0 || to > cache.length()) {
+        throw std::invalid_argument("cannot truncate a sequence of " + std::to_string(cache.length()) + " tokens to " +
+                                    std::to_string(to));
+      }
+      return cache.Truncate(to);
+    });
+  }
+
+  const std::shared_ptr<PyModel> model;
+  KVCache cache;
+};
+
+struct PyRow {
+  PyRow(std::shared_ptr<PySequence> row_sequence, const py::iterable& row_tokens, std::shared_ptr<Sampler> row_sampler,
+        const py::object& row_mask)
+      : sequence(std::move(row_sequence)), sampler(std::move(row_sampler)) {
+    const int vocab_size = sequence->model->config().vocab_size;
+    tokens = ToTokens(row_tokens, vocab_size);
+    if (tokens.empty()) throw py::value_error("a row needs at least one token");
+    if (sampler && sampler->min_vocab_size() > vocab_size) {
+      throw py::value_error("logit_bias has token id " + std::to_string(sampler->min_vocab_size() - 1) +
+                            ", the vocabulary ends at " + std::to_string(vocab_size - 1));
+    }
+    if (!row_mask.is_none()) SetMask(row_mask, vocab_size);
+  }
+
+  const std::shared_ptr<PySequence> sequence;
+  const std::shared_ptr<Sampler> sampler;
+  std::vector<int> tokens;
+  std::vector<uint32_t> mask;  // a copy, so nobody writes to it during a step
+
+ private:
+  void SetMask(const py::object& row_mask, int vocab_size) {
+    const size_t words = (static_cast<size_t>(vocab_size) + 31) / 32;
+    if (!py::isinstance<py::array_t<uint32_t>>(row_mask)) throw py::value_error("mask must be an array of uint32");
+    const auto array = py::array_t<uint32_t, py::array::c_style | py::array::forcecast>::ensure(row_mask);
+    if (!array || array.ndim() != 1 || static_cast<size_t>(array.size()) != words) {
+      throw py::value_error("mask must have one dimension of " + std::to_string(words) + " words, has shape " +
+                            py::str(row_mask.attr("shape")).cast<std::string>());
+    }
+    mask.assign(array.data(), array.data() + words);
+    if (vocab_size % 32 != 0) mask.back() &= (1u << (vocab_size % 32)) - 1;
+    if (std::all_of(mask.begin(), mask.end(), [](uint32_t word) { return word == 0; })) {
+      throw py::value_error("mask allows no token");
+    }
+  }
+};
+
+void CheckRoom(const KVCache& cache, size_t num_tokens) {
+  const auto room = static_cast<size_t>(cache.capacity() - cache.length());
+  if (num_tokens > room) {
+    throw std::invalid_argument("a sequence of capacity " + std::to_string(cache.capacity()) + " with " +
+                                std::to_string(cache.length()) + " tokens has no room for " +
+                                std::to_string(num_tokens) + " more");
+  }
+}
+
+template <typename T>
+void CheckAllDiffer(std::vector<const T*> used, const char* what) {
+  used.erase(std::remove(used.begin(), used.end(), nullptr), used.end());
+  std::sort(used.begin(), used.end());
+  if (std::adjacent_find(used.begin(), used.end()) != used.end()) {
+    throw py::value_error(std::string(what) + " stands in two rows of one step");
+  }
+}
+
+std::vector<std::optional<Sampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows) {
+  std::vector<StepRow> step_rows;
+  std::vector<const KVCache*> caches;
+  std::vector<const Sampler*> samplers;
+  for (const std::shared_ptr<PyRow>& row : rows) {
+    if (row == nullptr) throw py::value_error("a row is None");
+    if (row->sequence->model.get() != &model) throw py::value_error("a row's sequence belongs to another model");
+    const uint32_t* mask = row->mask.empty() ? nullptr : row->mask.data();
+    step_rows.push_back({&row->sequence->cache, row->tokens, row->sampler.get(), mask});
+    caches.push_back(&row->sequence->cache);
+    samplers.push_back(row->sampler.get());
+  }
+  CheckAllDiffer(std::move(caches), "a sequence");
+  CheckAllDiffer(std::move(samplers), "a sampler");
+  return model.Locked([&](Engine& engine) {
+    for (const StepRow& row : step_rows) CheckRoom(*row.cache, row.tokens.size());
+    return engine.Step(step_rows);
+  });
+}
+
+py::array_t<float> PyLogits(PyModel& model, PySequence& sequence, const py::iterable& tokens) {
+  if (sequence.model.get() != &model) throw py::value_error("the sequence belongs to another model");
+  const std::vector<int> ids = ToTokens(tokens, model.config().vocab_size);
+  CheckRoom(sequence.cache, ids.size());  // before the result is allocated; once more under the lock
+  py::array_t<float> logits({ids.size(), static_cast<size_t>(model.config().vocab_size)});
+  float* out = logits.mutable_data();
+  model.Locked([&](Engine& engine) {
+    CheckRoom(sequence.cache, ids.size());
+    engine.Logits(sequence.cache, ids, out);
+  });
+  return logits;
+}
+
+std::shared_ptr<Sampler> MakeSampler(const py::object& seed, const py::object& temperature, const py::object& top_k,
+                                     const py::object& top_p, const py::object& min_p, const py::object& num_logprobs,
+                                     const py::object& repetition_penalty, const py::object& presence_penalty,
+                                     const py::object& frequency_penalty, const py::object& logit_bias) {
+  SamplerSettings settings;
+  const auto seed_index = py::reinterpret_steal<py::object>(PyNumber_Index(seed.ptr()));
+  if (!seed_index) {
+    PyErr_Clear();
+    throw py::value_error("seed must be an int");
+  }
+  settings.seed = PyLong_AsUnsignedLongLongMask(seed_index.ptr());  // any int will do: its low 64 bits count
+  settings.temperature = ToFloat(temperature, "temperature");
+  settings.top_k = ToInt32(top_k, "top_k");
+  settings.top_p = ToFloat(top_p, "top_p");
+  settings.min_p = ToFloat(min_p, "min_p");
+  settings.num_logprobs = ToInt32(num_logprobs, "num_logprobs");
+  settings.repetition_penalty = ToFloat(repetition_penalty, "repetition_penalty");
+  settings.presence_penalty = ToFloat(presence_penalty, "presence_penalty");
+  settings.frequency_penalty = ToFloat(frequency_penalty, "frequency_penalty");
+  if (!logit_bias.is_none()) {
+    for (const auto& [token, bias] : ToDict(logit_bias, "logit_bias")) {
+      settings.logit_bias.emplace_back(ToInt(token, "logit_bias: a token id", 0, (1 << 24) - 1),
+                                       ToFloat(bias, "logit_bias"));
+    }
+  }
+  return std::make_shared<Sampler>(std::move(settings));
+}
+
+// ------------------------------------------------------------------------------------------------------- registration
+
+void BindModel(py::module_& m) {
+  py::class_<PySequence, std::shared_ptr<PySequence>>(m, "Sequence", py::is_final())
+      .def_property_readonly("length", [](const PySequence& s) { return s.cache.length(); })
+      .def_property_readonly("capacity", [](const PySequence& s) { return s.cache.capacity(); })
+      .def("truncate", &PySequence::Truncate, py::arg("length"))
+      .def("clear", [](PySequence& s) { s.model->Locked([&](Engine&) { s.cache.Clear(); }); });
+
+  py::class_<PyModel, std::shared_ptr<PyModel>>(m, "Model", py::is_final())
+      .def(py::init<const py::object&, const py::object&, const py::object&, const std::optional<std::string>&>(),
+           py::arg("config"), py::arg("tensors"), py::arg("num_threads") = 0, py::arg("isa") = py::none())
+      .def_property_readonly("isa", &PyModel::isa)
+      .def_property_readonly("num_threads", &PyModel::num_threads)
+      .def("new_sequence",
+           [](const std::shared_ptr<PyModel>& model, const py::object& capacity) {
+             const auto tokens = static_cast<int>(ToInt(capacity, "capacity", 1, model->config().max_seq_len));
+             model->Locked([](Engine&) {});  // throws if closed
+             return std::make_shared<PySequence>(model, tokens);
+           },
+           py::arg("capacity"))
+      .def("step", &PyStep, py::arg("rows"))
+      .def("logits", &PyLogits, py::arg("sequence"), py::arg("tokens"))
+      .def("close", &PyModel::Close);
+}
+
+void BindSampling(py::module_& m) {
+  py::class_<Sampler, std::shared_ptr<Sampler>>(m, "Sampler", py::is_final())
+      .def(py::init(&MakeSampler), py::arg("seed"), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
+           py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("num_logprobs") = -1,
+           py::arg("repetition_penalty") = 1.0, py::arg("presence_penalty") = 0.0, py::arg("frequency_penalty") = 0.0,
+           py::arg("logit_bias") = py::none())
+      .def("observe",
+           [](Sampler& sampler, const py::iterable& tokens) { sampler.Observe(ToTokens(tokens, 1 << 24)); },
+           py::arg("tokens"));
+
+  py::class_<PyRow, std::shared_ptr<PyRow>>(m, "Row", py::is_final())
+      .def(py::init<std::shared_ptr<PySequence>, const py::iterable&, std::shared_ptr<Sampler>, const py::object&>(),
+           py::arg("sequence").none(false), py::arg("tokens"), py::arg("sampler") = py::none(), py::arg("mask") = py::none());
+
+  py::class_<Sampled>(m, "Sampled", py::is_final())
+      .def_readonly("token", &Sampled::token)
+      .def_readonly("logprob", &Sampled::logprob)
+      .def_property_readonly("top", [](const Sampled& sampled) {
+        std::vector<std::pair<int, float>> top;
+        for (const TokenLogprob& likely : sampled.top) top.emplace_back(likely.token, likely.logprob);
+        return top;
+      });
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, m) {
+  m.doc() = "The C++ engine; see _native.pyi.";
+  m.def("cpu_isas", &CpuIsas);
+  m.def("decode_tensor", &PyDecodeTensor, py::arg("tensor"));
+  BindModel(m);
+  BindSampling(m);
+}
+
+}  // namespace llmfw

@@ -1,0 +1,692 @@
+// AVX-512 with bf16 dot products (Zen 4 and later, Sapphire Rapids and later).
+//
+// Leans on: vdpbf16ps (32 bf16 products a lane set, summed in float32), vpermi2b (a table of 128 bytes decodes SFP), masked
+// loads (row ends; weights carry no alignment and no padding), vcvtph2ps, vscalefps (exp without range cases).
+//
+// One tile (Tile, below) does all matrix products: up to six activation rows times four weight rows, along k, all sums in
+// registers, added across lanes only at the end. Two ways to feed it:
+//  - few activation rows (decode): reading the weights is all the work. The tile reads them where they lie, decoding in
+//    registers, four rows side by side, prefetching ahead.
+//  - many rows (prefill): arithmetic is the work. A panel of weight rows x one block of k is decoded once into scratch that
+//    stays in L2, and the tile walks over it with activations packed in the order it reads them.
+//
+// Numeric plan. F32 and F16 weights: float32 products and sums. BF16 and SFP (whose values all are bf16): products of bf16
+// pairs, exact, summed in float32. With few rows an activation is split into two bf16, x = high + low, exact to 2^-16, which
+// costs nothing where memory is the limit; with many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the
+// root mean square). vdpbf16ps takes subnormals for zero, which no model notices.
+//
+// Only C headers here, everything in an anonymous namespace, and no inline function of another header is called: the linker
+// must find no copy of shared code that is compiled for these instructions.
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC's own intrinsics set aside a register with `__m512 y = y` (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels.h"
+
+namespace llmfw {
+namespace {
+
+constexpr int kTileColumns = 4;     // weight rows of a tile
+constexpr int kDirectTileRows = 4;  // activation rows of a tile that decodes as it reads
+constexpr int kPanelTileRows = 6;   // 24 sums + 4 weights + 1 activation: 29 of the 32 registers
+#ifndef T_DIRECT
+#define T_DIRECT 8
+#endif
+#ifndef T_PF
+#define T_PF 1024
+#endif
+#ifndef T_PANEL
+#define T_PANEL 32
+#endif
+#ifndef T_KBLOCK
+#define T_KBLOCK 32
+#endif
+constexpr int kDirectRows = T_DIRECT;      // at most so many activation rows: weights are read in place
+constexpr int kPanelColumns = T_PANEL;   // weight rows of a panel
+constexpr int kBlockGroups = T_KBLOCK;     // k of a panel: 4 KiB a row; activation tile 24 KiB, weights of a tile 16 KiB
+constexpr int kPrefetchBytes = T_PF;
+
+constexpr int kVectorBytes = 64;
+constexpr int kGroupBytes = 2 * kVectorBytes;  // of one decoded row; a group is what two vectors hold
+
+int Min(int a, int b) { return a < b ? a : b; }
+int DivideRoundUp(int a, int b) { return (a + b - 1) / b; }
+size_t Size(int n) { return static_cast<size_t>(n); }
+
+// The lowest `count` of 64, 32 or 16 lanes; none for a negative count, all for a large one.
+template <typename Mask>
+Mask LowLanes(int count) {
+  constexpr int kLanes = 8 * static_cast<int>(sizeof(Mask));
+  if (count <= 0) return 0;
+  if (count >= kLanes) return static_cast<Mask>(~0ull);
+  return static_cast<Mask>((1ull << count) - 1);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Arithmetic: what a decoded vector holds, how it multiplies, how activations are brought into the same form.
+
+struct F32Math {
+  static constexpr int kLanes = 16;
+  static constexpr int kGroup = 2 * kLanes;
+  static constexpr int kDirectParts = 1;
+
+  static __m512 MultiplyAdd(__m512 sum_f32x16, __m512i w, __m512i x) {
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(w), _mm512_castsi512_ps(x), sum_f32x16);
+  }
+
+  // Packs up to kLanes values, the missing ones as zeros.
+  template <int kParts>
+  static void Pack(const float* x, int count, __m512i* packed) {
+    static_assert(kParts == 1);
+    _mm512_store_si512(packed, _mm512_castps_si512(_mm512_maskz_loadu_ps(LowLanes<__mmask16>(count), x)));
+  }
+
+  static void Widen(__m512i v, __m512* out_f32x16) { out_f32x16[0] = _mm512_castsi512_ps(v); }
+};
+
+struct BF16Math {
+  static constexpr int kLanes = 32;
+  static constexpr int kGroup = 2 * kLanes;
+  static constexpr int kDirectParts = 2;  // high, low
+
+  static __m512 MultiplyAdd(__m512 sum_f32x16, __m512i w, __m512i x) {
+    return _mm512_dpbf16_ps(sum_f32x16, (__m512bh)w, (__m512bh)x);
+  }
+
+  static __m512 FromBF16(__m256i v_bf16x16) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v_bf16x16), 16));
+  }
+
+  // The part of x_f32x16 that a bf16 does not hold.
+  static __m512 Residue(__m512 x_f32x16) { return _mm512_sub_ps(x_f32x16, FromBF16((__m256i)_mm512_cvtneps_pbh(x_f32x16))); }
+
+  template <int kParts>
+  static void Pack(const float* x, int count, __m512i* packed) {
+    const __m512 first_f32x16 = _mm512_maskz_loadu_ps(LowLanes<__mmask16>(count), x);
+    const __m512 second_f32x16 =
+        count > 16 ? _mm512_maskz_loadu_ps(LowLanes<__mmask16>(count - 16), x + 16) : _mm512_setzero_ps();
+    _mm512_store_si512(packed, (__m512i)_mm512_cvtne2ps_pbh(second_f32x16, first_f32x16));
+    if constexpr (kParts == 2) {
+      _mm512_store_si512(packed + 1, (__m512i)_mm512_cvtne2ps_pbh(Residue(second_f32x16), Residue(first_f32x16)));
+    }
+  }
+
+  static void Widen(__m512i v, __m512* out_f32x16) {
+    out_f32x16[0] = FromBF16(_mm512_castsi512_si256(v));
+    out_f32x16[1] = FromBF16(_mm512_extracti64x4_epi64(v, 1));
+  }
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Weight formats. Load decodes a whole group (Math::kGroup values, in order) into two vectors; LoadTail the first `count`
+// values of one, and zeros.
+
+struct F32Weights {
+  using Math = F32Math;
+  static constexpr int kValueBytes = 4;
+
+  static void Load(const std::byte* p, __m512i (&w)[2]) {
+    w[0] = _mm512_loadu_si512(p);
+    w[1] = _mm512_loadu_si512(p + 64);
+  }
+  static void LoadTail(const std::byte* p, int count, __m512i (&w)[2]) {
+    w[0] = _mm512_maskz_loadu_epi32(LowLanes<__mmask16>(count), p);
+    w[1] = _mm512_maskz_loadu_epi32(LowLanes<__mmask16>(count - 16), p + 64);
+  }
+};
+
+struct F16Weights {
+  using Math = F32Math;
+  static constexpr int kValueBytes = 2;
+
+  static void Decode(__m512i halves_f16x32, __m512i (&w)[2]) {
+    w[0] = _mm512_castps_si512(_mm512_cvtph_ps(_mm512_castsi512_si256(halves_f16x32)));
+    w[1] = _mm512_castps_si512(_mm512_cvtph_ps(_mm512_extracti64x4_epi64(halves_f16x32, 1)));
+  }
+  static void Load(const std::byte* p, __m512i (&w)[2]) { Decode(_mm512_loadu_si512(p), w); }
+  static void LoadTail(const std::byte* p, int count, __m512i (&w)[2]) {
+    Decode(_mm512_maskz_loadu_epi16(LowLanes<__mmask32>(count), p), w);
+  }
+};
+
+struct BF16Weights {
+  using Math = BF16Math;
+  static constexpr int kValueBytes = 2;
+
+  static void Load(const std::byte* p, __m512i (&w)[2]) {
+    w[0] = _mm512_loadu_si512(p);
+    w[1] = _mm512_loadu_si512(p + 64);
+  }
+  static void LoadTail(const std::byte* p, int count, __m512i (&w)[2]) {
+    w[0] = _mm512_maskz_loadu_epi16(LowLanes<__mmask32>(count), p);
+    w[1] = _mm512_maskz_loadu_epi16(LowLanes<__mmask32>(count - 32), p + 64);
+  }
+};
+
+// The bf16 of each of the 128 magnitudes: c << 5 over 0x34 + (c >> 3) below 64, c << 4 over 0x38 + (c >> 4) from there.
+struct alignas(64) SFPTable {
+  uint8_t low[128];
+  uint8_t high[128];
+};
+
+constexpr SFPTable MakeSFPTable() {
+  SFPTable table{};
+  for (int c = 1; c < 128; ++c) {
+    const int bits = c < 64 ? 0x3400 + (c << 5) : 0x3800 + (c << 4);
+    table.low[c] = static_cast<uint8_t>(bits & 0xFF);
+    table.high[c] = static_cast<uint8_t>(bits >> 8);
+  }
+  return table;
+}
+
+constexpr SFPTable kSFPTable = MakeSFPTable();
+
+struct SFPWeights {
+  using Math = BF16Math;
+  static constexpr int kValueBytes = 1;
+
+  static void Decode(__m512i bytes_u8x64, __m512i (&w)[2]) {
+    const __m512i low0_u8x64 = _mm512_load_si512(kSFPTable.low);
+    const __m512i low1_u8x64 = _mm512_load_si512(kSFPTable.low + 64);
+    const __m512i high0_u8x64 = _mm512_load_si512(kSFPTable.high);
+    const __m512i high1_u8x64 = _mm512_load_si512(kSFPTable.high + 64);
+    // The unpacking below takes the low halves of the four 128-bit lanes first: put the first 32 values there.
+    const __m512i order_u64x8 = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m512i ordered_u8x64 = _mm512_permutexvar_epi64(order_u64x8, bytes_u8x64);
+    // The lookup ignores bit 7, the sign.
+    const __m512i low_u8x64 = _mm512_permutex2var_epi8(low0_u8x64, ordered_u8x64, low1_u8x64);
+    const __m512i magnitude_u8x64 = _mm512_permutex2var_epi8(high0_u8x64, ordered_u8x64, high1_u8x64);
+    // magnitude | (byte & 0x80)
+    const __m512i high_u8x64 =
+        _mm512_ternarylogic_epi32(magnitude_u8x64, ordered_u8x64, _mm512_set1_epi8(static_cast<char>(0x80)), 0xF8);
+    w[0] = _mm512_unpacklo_epi8(low_u8x64, high_u8x64);
+    w[1] = _mm512_unpackhi_epi8(low_u8x64, high_u8x64);
+  }
+  static void Load(const std::byte* p, __m512i (&w)[2]) { Decode(_mm512_loadu_si512(p), w); }
+  static void LoadTail(const std::byte* p, int count, __m512i (&w)[2]) {
+    Decode(_mm512_maskz_loadu_epi8(LowLanes<__mmask64>(count), p), w);
+  }
+};
+
+// The form of a panel in scratch: what is already decoded.
+template <typename Math>
+struct DecodedForm;
+template <>
+struct DecodedForm<F32Math> {
+  using Weights = F32Weights;
+};
+template <>
+struct DecodedForm<BF16Math> {
+  using Weights = BF16Weights;
+};
+
+// ---------------------------------------------------------------------------------------------------------------------
+// How a product is cut up, and the layout of the packed activations that follows from it:
+// [block of k][tile of rows][group][vector of two][row of tile][part], each a 64-byte vector; the last tile is narrower.
+
+struct Plan {
+  bool direct;
+  int tile_rows;
+  int parts;
+  int groups;        // of the whole k
+  int block_groups;  // of one block
+
+  int num_blocks() const { return groups == 0 ? 1 : DivideRoundUp(groups, block_groups); }
+  int groups_of(int block) const { return Min(block_groups, groups - block * block_groups); }
+  // Where the tile that begins at `row` lies in the packed activations, in vectors.
+  size_t offset(int m, int block, int row) const {
+    return 2 * Size(parts) * (Size(m) * Size(block) * Size(block_groups) + Size(row) * Size(groups_of(block)));
+  }
+};
+
+template <typename Math>
+Plan MakePlan(int m, int k) {
+  const int groups = DivideRoundUp(k, Math::kGroup);
+  if (m <= kDirectRows) return {true, kDirectTileRows, Math::kDirectParts, groups, groups};
+  return {false, kPanelTileRows, 1, groups, kBlockGroups};
+}
+
+template <typename Math>
+size_t PackedBytes(int m, int k) {
+  const Plan plan = MakePlan<Math>(m, k);
+  return Size(m) * Size(plan.groups) * Size(kGroupBytes) * Size(plan.parts);
+}
+
+template <typename Math, int kParts>
+void PackTile(const float* x, int ldx, int rows, int k_begin, int k_end, __m512i* packed) {
+  for (int k = k_begin; k < k_end; k += Math::kGroup) {
+    for (int vector = 0; vector < 2; ++vector) {
+      const int at = k + vector * Math::kLanes;
+      for (int r = 0; r < rows; ++r) {
+        const float* row = x + static_cast<ptrdiff_t>(r) * ldx;
+        Math::template Pack<kParts>(at < k_end ? row + at : row, k_end - at, packed);
+        packed += kParts;
+      }
+    }
+  }
+}
+
+template <typename Math>
+void Pack(const float* x, int ldx, int m, int k, std::byte* packed) {
+  const Plan plan = MakePlan<Math>(m, k);
+  auto* vectors = reinterpret_cast<__m512i*>(packed);
+  const auto pack_tile = plan.direct ? PackTile<Math, Math::kDirectParts> : PackTile<Math, 1>;
+  for (int block = 0; block < plan.num_blocks(); ++block) {
+    const int k_begin = block * plan.block_groups * Math::kGroup;
+    const int k_end = Min(k, k_begin + plan.block_groups * Math::kGroup);
+    for (int row = 0; row < m; row += plan.tile_rows) {
+      pack_tile(x + static_cast<ptrdiff_t>(row) * ldx, ldx, Min(plan.tile_rows, m - row), k_begin, k_end,
+                vectors + plan.offset(m, block, row));
+    }
+  }
+}
+
+constexpr int kPanelRowBytes = kBlockGroups * kGroupBytes + kVectorBytes;  // not a power of two: rows fall into other sets
+
+template <typename Math>
+size_t ScratchBytes(int m, int k) {
+  return MakePlan<Math>(m, k).direct ? 0 : Size(kPanelColumns) * Size(kPanelRowBytes);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The tile.
+
+// Four weight rows, the last ones repeated where fewer are left.
+struct WeightRows {
+  const std::byte* row[kTileColumns];
+};
+
+struct Output {
+  float* y;  // of the tile's first activation row and first weight row
+  int ldy;
+  int columns;  // weight rows that are real
+  float scale;
+  bool add;  // to what is there: every block of k but the first
+};
+
+// The sums over the lanes of four vectors.
+__m128 SumLanes(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab_f32x16 = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+  const __m512 cd_f32x16 = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+  const __m512d ab_f64x8 = _mm512_castps_pd(ab_f32x16);
+  const __m512d cd_f64x8 = _mm512_castps_pd(cd_f32x16);
+  const __m512 abcd_f32x16 = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab_f64x8, cd_f64x8)),
+                                           _mm512_castpd_ps(_mm512_unpackhi_pd(ab_f64x8, cd_f64x8)));
+  const __m256 abcd_f32x8 = _mm256_add_ps(_mm512_castps512_ps256(abcd_f32x16), _mm512_extractf32x8_ps(abcd_f32x16, 1));
+  return _mm_add_ps(_mm256_castps256_ps128(abcd_f32x8), _mm256_extractf128_ps(abcd_f32x8, 1));
+}
+
+template <int kRows>
+struct Sums {
+  __m512 f32x16[kRows][kTileColumns];
+};
+
+// One group of every row: sums += w * x.
+template <typename Weights, int kRows, int kParts, bool kTail>
+[[gnu::always_inline]] inline void AddGroup(const WeightRows& weights, size_t at, int tail, const __m512i* x,
+                                            Sums<kRows>& sums) {
+  __m512i w[kTileColumns][2];
+#pragma GCC unroll 4
+  for (int n = 0; n < kTileColumns; ++n) {
+    if constexpr (kTail) {
+      Weights::LoadTail(weights.row[n] + at, tail, w[n]);
+    } else {
+      Weights::Load(weights.row[n] + at, w[n]);
+    }
+  }
+#pragma GCC unroll 2
+  for (int vector = 0; vector < 2; ++vector) {
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+      for (int part = 0; part < kParts; ++part) {
+        const __m512i x_part = _mm512_load_si512(x + (vector * kRows + r) * kParts + part);
+#pragma GCC unroll 4
+        for (int n = 0; n < kTileColumns; ++n) {
+          sums.f32x16[r][n] = Weights::Math::MultiplyAdd(sums.f32x16[r][n], w[n][vector], x_part);
+        }
+      }
+    }
+  }
+}
+
+template <int kRows>
+[[gnu::always_inline]] inline void Store(const Sums<kRows>& sums, const Output& out) {
+  const auto real = LowLanes<__mmask8>(out.columns);
+  const __m128 scale_f32x4 = _mm_set1_ps(out.scale);
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+    float* y = out.y + static_cast<ptrdiff_t>(r) * out.ldy;
+    const __m128 sum_f32x4 = SumLanes(sums.f32x16[r][0], sums.f32x16[r][1], sums.f32x16[r][2], sums.f32x16[r][3]);
+    const __m128 before_f32x4 = out.add ? _mm_maskz_loadu_ps(real, y) : _mm_setzero_ps();
+    _mm_mask_storeu_ps(y, real, _mm_fmadd_ps(sum_f32x4, scale_f32x4, before_f32x4));
+  }
+}
+
+// The group that is kPrefetchBytes further on. Prefetches cross page ends, which the hardware's do not; addresses past the
+// end of the weights do no harm.
+template <size_t kWeightGroupBytes>
+[[gnu::always_inline]] inline void PrefetchAhead(const WeightRows& weights, size_t at) {
+#pragma GCC unroll 4
+  for (int n = 0; n < kTileColumns; ++n) {
+#pragma GCC unroll 2
+    for (size_t line = 0; line < kWeightGroupBytes; line += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(weights.row[n]) + at + line + kPrefetchBytes, _MM_HINT_T0);
+    }
+  }
+}
+
+// x: packed activations of this tile. k: values of each weight row.
+template <typename Weights, int kRows, int kParts, bool kPrefetch>
+void Tile(const WeightRows& weights, int k, const __m512i* x, const Output& out) {
+  constexpr int kGroup = Weights::Math::kGroup;
+  constexpr size_t kWeightGroupBytes = size_t{kGroup} * Weights::kValueBytes;
+  constexpr int kVectorsOfX = 2 * kRows * kParts;
+  Sums<kRows> sums;
+#pragma GCC unroll 6
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kTileColumns; ++n) sums.f32x16[r][n] = _mm512_setzero_ps();
+  }
+  size_t at = 0;
+  for (int group = 0; group < k / kGroup; ++group) {
+    if constexpr (kPrefetch) PrefetchAhead<kWeightGroupBytes>(weights, at);
+    AddGroup<Weights, kRows, kParts, false>(weights, at, kGroup, x, sums);
+    at += kWeightGroupBytes;
+    x += kVectorsOfX;
+  }
+  if (k % kGroup != 0) AddGroup<Weights, kRows, kParts, true>(weights, at, k % kGroup, x, sums);
+  Store(sums, out);
+}
+
+template <typename Weights, int kParts, bool kPrefetch>
+void TileOf(int rows, const WeightRows& weights, int k, const __m512i* x, const Output& out) {
+  switch (rows) {
+    case 1:
+      return Tile<Weights, 1, kParts, kPrefetch>(weights, k, x, out);
+    case 2:
+      return Tile<Weights, 2, kParts, kPrefetch>(weights, k, x, out);
+    case 3:
+      return Tile<Weights, 3, kParts, kPrefetch>(weights, k, x, out);
+    case 4:
+      return Tile<Weights, 4, kParts, kPrefetch>(weights, k, x, out);
+    case 5:
+      return Tile<Weights, 5, kParts, kPrefetch>(weights, k, x, out);
+    default:
+      return Tile<Weights, 6, kParts, kPrefetch>(weights, k, x, out);
+  }
+}
+
+WeightRows RowsAt(const std::byte* first, size_t row_bytes, int count) {
+  WeightRows rows;
+  for (int n = 0; n < kTileColumns; ++n) rows.row[n] = first + Size(Min(n, count - 1)) * row_bytes;
+  return rows;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Matrix products.
+
+struct Product {
+  const Tensor& w;
+  const __m512i* x;
+  int m;
+  float* y;
+  int ldy;
+};
+
+template <typename Weights>
+void RunDirect(const Product& p, const Plan& plan, int n_begin, int n_end) {
+  const size_t row_bytes = Size(p.w.cols) * Weights::kValueBytes;
+  for (int n = n_begin; n < n_end; n += kTileColumns) {
+    const int columns = Min(kTileColumns, n_end - n);
+    const WeightRows rows = RowsAt(p.w.data + Size(n) * row_bytes, row_bytes, columns);
+    for (int r = 0; r < p.m; r += kDirectTileRows) {
+      const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + n, p.ldy, columns, p.w.scale, false};
+      TileOf<Weights, Weights::Math::kDirectParts, true>(Min(kDirectTileRows, p.m - r), rows, p.w.cols,
+                                                   p.x + plan.offset(p.m, 0, r), out);
+    }
+  }
+}
+
+#ifndef T_AHEAD
+#define T_AHEAD 2
+#endif
+// Decodes k values of a weight row into whole groups. Meanwhile the memory fetches the same of the row `ahead` bytes on.
+template <typename Weights>
+void DecodeGroups(const std::byte* from, int k, size_t ahead, std::byte* to) {
+  constexpr int kGroup = Weights::Math::kGroup;
+  __m512i w[2];
+  for (; k > 0; k -= kGroup) {
+    for (size_t line = 0; line < kGroup * Weights::kValueBytes; line += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(from) + ahead + line, _MM_HINT_T0);
+    }
+    if (k >= kGroup) {
+      Weights::Load(from, w);
+    } else {
+      Weights::LoadTail(from, k, w);
+    }
+    _mm512_store_si512(to, w[0]);
+    _mm512_store_si512(to + kVectorBytes, w[1]);
+    from += kGroup * Weights::kValueBytes;
+    to += kGroupBytes;
+  }
+}
+
+// One panel (rows [n, n + columns), one block of k) times all activation rows. A tile of activations stays in L1 while the
+// weights of the panel pass by.
+template <typename Weights>
+void RunPanel(const Product& p, const Plan& plan, int block, int n, int columns, std::byte* panel) {
+  using Math = typename Weights::Math;
+  const size_t row_bytes = Size(p.w.cols) * Weights::kValueBytes;
+  const int k_begin = block * kBlockGroups * Math::kGroup;
+  const int k = Min(p.w.cols - k_begin, kBlockGroups * Math::kGroup);
+  for (int c = 0; c < columns; ++c) {
+    const std::byte* from = p.w.data + Size(n + c) * row_bytes + Size(k_begin) * Weights::kValueBytes;
+    DecodeGroups<Weights>(from, k, T_AHEAD * row_bytes, panel + Size(c) * Size(kPanelRowBytes));
+  }
+  for (int r = 0; r < p.m; r += kPanelTileRows) {
+    for (int c = 0; c < columns; c += kTileColumns) {
+      const int tile_columns = Min(kTileColumns, columns - c);
+      const WeightRows rows = RowsAt(panel + Size(c) * Size(kPanelRowBytes), Size(kPanelRowBytes), tile_columns);
+      const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + n + c, p.ldy, tile_columns, p.w.scale, block != 0};
+      TileOf<typename DecodedForm<Math>::Weights, 1, false>(Min(kPanelTileRows, p.m - r), rows,
+                                                     plan.groups_of(block) * Math::kGroup,
+                                                     p.x + plan.offset(p.m, block, r), out);
+    }
+  }
+}
+
+template <typename Weights>
+void Run(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy, std::byte* scratch) {
+  const Plan plan = MakePlan<typename Weights::Math>(m, w.cols);
+  const Product product{w, reinterpret_cast<const __m512i*>(packed), m, y, ldy};
+  if (plan.direct) return RunDirect<Weights>(product, plan, n_begin, n_end);
+  for (int n = n_begin; n < n_end; n += kPanelColumns) {
+    for (int block = 0; block < plan.num_blocks(); ++block) {
+      RunPanel<Weights>(product, plan, block, n, Min(kPanelColumns, n_end - n), scratch);
+    }
+  }
+}
+
+template <typename Weights>
+constexpr MatMulKernel MatMulFor() {
+  using Math = typename Weights::Math;
+  return {PackedBytes<Math>, Pack<Math>, ScratchBytes<Math>, Run<Weights>};
+}
+
+template <typename Weights>
+void DecodeRowAs(const Tensor& w, int row, float* out) {
+  using Math = typename Weights::Math;
+  constexpr int kFloats = Math::kGroup / 16;  // vectors of 16
+  const std::byte* from = w.data + Size(row) * Size(w.cols) * Weights::kValueBytes;
+  const __m512 scale_f32x16 = _mm512_set1_ps(w.scale);
+  for (int c = 0; c < w.cols; c += Math::kGroup) {
+    __m512i v[2];
+    __m512 f32x16[kFloats];
+    if (w.cols - c >= Math::kGroup) {
+      Weights::Load(from, v);
+    } else {
+      Weights::LoadTail(from, w.cols - c, v);
+    }
+    Math::Widen(v[0], f32x16);
+    Math::Widen(v[1], f32x16 + kFloats / 2);
+    for (int i = 0; i < kFloats && c + 16 * i < w.cols; ++i) {
+      _mm512_mask_storeu_ps(out + c + 16 * i, LowLanes<__mmask16>(w.cols - c - 16 * i),
+                            _mm512_mul_ps(f32x16[i], scale_f32x16));
+    }
+    from += Math::kGroup * Weights::kValueBytes;
+  }
+}
+
+void DecodeRow(const Tensor& w, int row, float* out) {
+  switch (w.type) {
+    case WeightType::kF32:
+      return DecodeRowAs<F32Weights>(w, row, out);
+    case WeightType::kF16:
+      return DecodeRowAs<F16Weights>(w, row, out);
+    case WeightType::kBF16:
+      return DecodeRowAs<BF16Weights>(w, row, out);
+    case WeightType::kSFP:
+      return DecodeRowAs<SFPWeights>(w, row, out);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Vector operations. Row ends are masked: missing lanes read as zero.
+
+__m512 Load16(const float* p, int count) { return _mm512_maskz_loadu_ps(LowLanes<__mmask16>(count), p); }
+void Store16(float* p, int count, __m512 v_f32x16) { _mm512_mask_storeu_ps(p, LowLanes<__mmask16>(count), v_f32x16); }
+
+float Dot(const float* a, const float* b, int n) {
+  __m512 sum_f32x16[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+  int i = 0;
+  for (; i + 64 <= n; i += 64) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      sum_f32x16[j] =
+          _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * j), _mm512_loadu_ps(b + i + 16 * j), sum_f32x16[j]);
+    }
+  }
+  for (; i < n; i += 16) sum_f32x16[0] = _mm512_fmadd_ps(Load16(a + i, n - i), Load16(b + i, n - i), sum_f32x16[0]);
+  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum_f32x16[0], sum_f32x16[1]),
+                                            _mm512_add_ps(sum_f32x16[2], sum_f32x16[3])));
+}
+
+void Axpy(float a, const float* x, float* y, int n) {
+  const __m512 a_f32x16 = _mm512_set1_ps(a);
+  int i = 0;
+  for (; i + 16 <= n; i += 16) {
+    _mm512_storeu_ps(y + i, _mm512_fmadd_ps(a_f32x16, _mm512_loadu_ps(x + i), _mm512_loadu_ps(y + i)));
+  }
+  if (i < n) Store16(y + i, n - i, _mm512_fmadd_ps(a_f32x16, Load16(x + i, n - i), Load16(y + i, n - i)));
+}
+
+void RmsNorm(const float* x, const float* weight, float eps, float* y, int n) {
+  const float mean_square = Dot(x, x, n) / static_cast<float>(n);
+  const __m512 inverse_f32x16 = _mm512_set1_ps(1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(mean_square + eps))));
+  const __m512 one_f32x16 = _mm512_set1_ps(1.0f);
+  for (int i = 0; i < n; i += 16) {
+    const __m512 gain_f32x16 = _mm512_add_ps(one_f32x16, Load16(weight + i, n - i));
+    Store16(y + i, n - i, _mm512_mul_ps(_mm512_mul_ps(Load16(x + i, n - i), inverse_f32x16), gain_f32x16));
+  }
+}
+
+// exp(x) = 2^i * exp(r), |r| <= ln(2) / 2, with exp(r) as its Taylor polynomial of degree 7 (truncation below 1e-8).
+// Below -126 the result is 0; NaN stays NaN.
+__m512 Exp(__m512 x_f32x16) {
+  x_f32x16 = _mm512_max_ps(_mm512_set1_ps(-126.0f), x_f32x16);
+  const __m512 i_f32x16 = _mm512_roundscale_ps(_mm512_mul_ps(x_f32x16, _mm512_set1_ps(1.44269504f)),
+                                               _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  // ln(2) in two pieces: the first has few enough bits that i times it is exact.
+  __m512 r_f32x16 = _mm512_fnmadd_ps(i_f32x16, _mm512_set1_ps(0.693359375f), x_f32x16);
+  r_f32x16 = _mm512_fnmadd_ps(i_f32x16, _mm512_set1_ps(-2.12194440e-4f), r_f32x16);
+  __m512 p_f32x16 = _mm512_set1_ps(1.0f / 5040.0f);
+  constexpr float kCoefficients[] = {1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f, 1.0f / 6.0f, 0.5f, 1.0f, 1.0f};
+#pragma GCC unroll 7
+  for (const float c : kCoefficients) p_f32x16 = _mm512_fmadd_ps(p_f32x16, r_f32x16, _mm512_set1_ps(c));
+  return _mm512_scalef_ps(p_f32x16, i_f32x16);
+}
+
+// tanh(x) = 1 - 2 / (1 + exp(2x)), and near zero, where that cancels, its odd Taylor polynomial up to x^13.
+__m512 Tanh(__m512 x_f32x16) {
+  const __m512 one_f32x16 = _mm512_set1_ps(1.0f);
+  const __m512 e_f32x16 = Exp(_mm512_add_ps(x_f32x16, x_f32x16));
+  const __m512 far_f32x16 =
+      _mm512_sub_ps(one_f32x16, _mm512_div_ps(_mm512_set1_ps(2.0f), _mm512_add_ps(one_f32x16, e_f32x16)));
+  const __m512 square_f32x16 = _mm512_mul_ps(x_f32x16, x_f32x16);
+  __m512 p_f32x16 = _mm512_set1_ps(21844.0f / 6081075.0f);
+  constexpr float kCoefficients[] = {-1382.0f / 155925.0f, 62.0f / 2835.0f, -17.0f / 315.0f, 2.0f / 15.0f, -1.0f / 3.0f};
+#pragma GCC unroll 5
+  for (const float c : kCoefficients) p_f32x16 = _mm512_fmadd_ps(p_f32x16, square_f32x16, _mm512_set1_ps(c));
+  const __m512 near_f32x16 = _mm512_fmadd_ps(_mm512_mul_ps(p_f32x16, square_f32x16), x_f32x16, x_f32x16);
+  const __mmask16 is_near = _mm512_cmp_ps_mask(_mm512_abs_ps(x_f32x16), _mm512_set1_ps(0.5f), _CMP_LT_OQ);
+  return _mm512_mask_blend_ps(is_near, far_f32x16, near_f32x16);
+}
+
+// x / (1 + exp(-2u)), u = sqrt(2/pi) * (x + 0.044715 x^3): gelu_tanh without cancellation.
+__m512 Gelu(__m512 x_f32x16) {
+  const __m512 square_f32x16 = _mm512_mul_ps(x_f32x16, x_f32x16);
+  const __m512 factor_f32x16 =
+      _mm512_fmadd_ps(square_f32x16, _mm512_set1_ps(-1.5957691216f * 0.044715f), _mm512_set1_ps(-1.5957691216f));
+  const __m512 e_f32x16 = Exp(_mm512_mul_ps(factor_f32x16, x_f32x16));
+  return _mm512_div_ps(x_f32x16, _mm512_add_ps(_mm512_set1_ps(1.0f), e_f32x16));
+}
+
+void GeluMul(const float* gate, const float* up, float* y, int n) {
+  for (int i = 0; i < n; i += 16) {
+    Store16(y + i, n - i, _mm512_mul_ps(Gelu(Load16(gate + i, n - i)), Load16(up + i, n - i)));
+  }
+}
+
+void SoftCap(float* x, float cap, int n) {
+  const __m512 cap_f32x16 = _mm512_set1_ps(cap);
+  for (int i = 0; i < n; i += 16) {
+    const __m512 ratio_f32x16 = _mm512_div_ps(Load16(x + i, n - i), cap_f32x16);
+    Store16(x + i, n - i, _mm512_mul_ps(cap_f32x16, Tanh(ratio_f32x16)));
+  }
+}
+
+float Max(const float* x, int n) {
+  __m512 max_f32x16 = _mm512_set1_ps(x[0]);
+  for (int i = 0; i < n; i += 16) {
+    max_f32x16 = _mm512_mask_max_ps(max_f32x16, LowLanes<__mmask16>(n - i), max_f32x16, Load16(x + i, n - i));
+  }
+  return _mm512_reduce_max_ps(max_f32x16);
+}
+
+void Softmax(float* x, int n) {
+  if (n == 0) return;
+  const __m512 max_f32x16 = _mm512_set1_ps(Max(x, n));
+  __m512 sum_f32x16 = _mm512_setzero_ps();
+  for (int i = 0; i < n; i += 16) {
+    const __m512 e_f32x16 = Exp(_mm512_sub_ps(Load16(x + i, n - i), max_f32x16));
+    Store16(x + i, n - i, e_f32x16);
+    sum_f32x16 = _mm512_mask_add_ps(sum_f32x16, LowLanes<__mmask16>(n - i), sum_f32x16, e_f32x16);
+  }
+  const __m512 inverse_f32x16 = _mm512_set1_ps(1.0f / _mm512_reduce_add_ps(sum_f32x16));
+  for (int i = 0; i < n; i += 16) Store16(x + i, n - i, _mm512_mul_ps(Load16(x + i, n - i), inverse_f32x16));
+}
+
+constexpr KernelTable kTable = {
+    .isa = "avx512",
+    .matmul = {MatMulFor<F32Weights>(), MatMulFor<F16Weights>(), MatMulFor<BF16Weights>(), MatMulFor<SFPWeights>()},
+    .decode_row = DecodeRow,
+    .dot = Dot,
+    .axpy = Axpy,
+    .rms_norm = RmsNorm,
+    .gelu_mul = GeluMul,
+    .softcap = SoftCap,
+    .softmax = Softmax,
+};
+
+}  // namespace
+
+const KernelTable& Avx512Kernels() { return kTable; }
+
+}  // namespace llmfw

@@ -1,0 +1,146 @@
+#include "ops.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace llmfw {
+namespace {
+
+// Activation rows that are packed, and go through the weights, together: their packed form should stay in the second-level
+// cache while the weights stream by.
+constexpr int kRowBlock = 64;
+// Weights that stay in the second-level cache while one block of activations after the other meets them.
+constexpr size_t kWeightChunkBytes = 256 << 10;
+// Parts are multiples of this many weight rows, so kernels seldom see a remainder.
+constexpr int kRowGrain = 16;
+// Enough parts that a thread which was held up costs little.
+constexpr int kPartsPerThread = 6;
+// Multiply-adds below which handing out a part costs more than it saves.
+constexpr long kMinPartWork = 1 << 15;
+// Values that one thread goes through in about the time that it takes to wake the others.
+constexpr long kSerialValues = 1 << 14;
+
+int CeilDiv(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+// Rows [begin, end) of a product's weights.
+struct Part {
+  int product;
+  int begin;
+  int end;
+};
+
+std::vector<Part> Split(std::span<const Product> products, int m, int num_threads) {
+  long rows = 0;
+  for (const Product& product : products) rows += product.w->rows;
+  const long row_work = static_cast<long>(products[0].w->cols) * m;
+  const long wanted = std::max(rows / (static_cast<long>(num_threads) * kPartsPerThread), kMinPartWork / row_work);
+  const int rows_per_part = static_cast<int>(RoundUp(static_cast<size_t>(std::max(wanted, 1L)), kRowGrain));
+  std::vector<Part> parts;
+  for (int p = 0; p < static_cast<int>(products.size()); ++p) {
+    const int end = products[static_cast<size_t>(p)].w->rows;
+    for (int n = 0; n < end; n += rows_per_part) parts.push_back({p, n, std::min(end, n + rows_per_part)});
+  }
+  return parts;
+}
+
+}  // namespace
+
+// The activations of one MatMul in the form of one kernel, in blocks of kRowBlock rows.
+struct Ops::Packing {
+  const MatMulKernel* kernel;
+  const std::byte* data;
+  size_t block_bytes;
+};
+
+Ops::Ops(const KernelTable& kernels, int num_threads) : kernels_(kernels), pool_(num_threads) {}
+
+int Ops::RowsPerPart(int m, int row_values) const {
+  const long values = static_cast<long>(m) * row_values;
+  if (values <= kSerialValues) return std::max(m, 1);
+  return std::max(1, CeilDiv(m, num_threads() * kPartsPerThread));
+}
+
+void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
+  const size_t stride = RoundUp(bytes_per_thread, kCacheLine);
+  if (stride <= scratch_stride_) return;
+  scratch_.Reserve(stride * static_cast<size_t>(num_threads()));
+  scratch_stride_ = stride;
+}
+
+void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
+  const int k = products[0].w->cols;
+  const int num_blocks = CeilDiv(m, kRowBlock);
+  const int block_rows = std::min(m, kRowBlock);
+  const auto kernel_of = [&](const Product& product) { return &kernels_.matmul[static_cast<int>(product.w->type)]; };
+
+  // Products of different weight types may share a packed form.
+  std::vector<Packing> packings;
+  std::vector<size_t> packing_of;
+  size_t packed_bytes = 0;
+  for (const Product& product : products) {
+    const MatMulKernel* kernel = kernel_of(product);
+    const auto same = [&](const Packing& packing) { return packing.kernel->pack == kernel->pack; };
+    const auto found = std::find_if(packings.begin(), packings.end(), same);
+    packing_of.push_back(static_cast<size_t>(found - packings.begin()));
+    ReserveScratchBytes(kernel->scratch_bytes(block_rows, k));
+    if (found != packings.end()) continue;
+    packings.push_back({kernel, nullptr, RoundUp(kernel->packed_bytes(block_rows, k), kCacheLine)});
+    packed_bytes += packings.back().block_bytes * static_cast<size_t>(num_blocks);
+  }
+  packed_.Reserve(packed_bytes);
+  std::byte* next = packed_.data();
+  for (Packing& packing : packings) {
+    packing.data = next;
+    ForRows(num_blocks, block_rows * k, [&](int block) {
+      const int begin = block * kRowBlock;
+      packing.kernel->pack(x + static_cast<ptrdiff_t>(begin) * ldx, ldx, std::min(kRowBlock, m - begin), k,
+                           next + static_cast<size_t>(block) * packing.block_bytes);
+    });
+    next += packing.block_bytes * static_cast<size_t>(num_blocks);
+  }
+
+  const std::vector<Part> parts = Split(products, m, num_threads());
+  ForParts(static_cast<int>(parts.size()), [&](int part_index, int thread) {
+    const Part& part = parts[static_cast<size_t>(part_index)];
+    const Product& product = products[static_cast<size_t>(part.product)];
+    const Packing& packing = packings[packing_of[static_cast<size_t>(part.product)]];
+    const size_t row_bytes = WeightBytes(product.w->type, static_cast<size_t>(k));
+    const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / row_bytes / kRowGrain, 1)) * kRowGrain;
+    for (int n = part.begin; n < part.end; n += chunk) {
+      for (int block = 0; block < num_blocks; ++block) {
+        const int begin = block * kRowBlock;
+        kernel_of(product)->run(*product.w, n, std::min(part.end, n + chunk),
+                                packing.data + static_cast<size_t>(block) * packing.block_bytes,
+                                std::min(kRowBlock, m - begin), product.y + static_cast<ptrdiff_t>(begin) * product.ldy,
+                                product.ldy, reinterpret_cast<std::byte*>(Scratch(thread)));
+      }
+    }
+  });
+}
+
+void Ops::RmsNorm(const float* x, const float* weight, float eps, int m, int n, float* y) {
+  ForRows(m, n, [&](int row) {
+    const ptrdiff_t at = static_cast<ptrdiff_t>(row) * n;
+    kernels_.rms_norm(x + at, weight, eps, y + at, n);
+  });
+}
+
+void Ops::GeluMul(const float* gate_up, int m, int n, float* y) {
+  // Costs several operations a value, so count it as more.
+  ForRows(m, 2 * n, [&](int row) {
+    const float* gate = gate_up + static_cast<ptrdiff_t>(row) * 2 * n;
+    kernels_.gelu_mul(gate, gate + n, y + static_cast<ptrdiff_t>(row) * n, n);
+  });
+}
+
+void Ops::SoftCap(float* x, float cap, int m, int n) {
+  // Rows can be as long as the vocabulary: cut them.
+  constexpr int kPiece = 8192;
+  const int pieces = CeilDiv(n, kPiece);
+  ForRows(m * pieces, kPiece, [&](int i) {
+    const int begin = i % pieces * kPiece;
+    kernels_.softcap(x + static_cast<ptrdiff_t>(i / pieces) * n + begin, cap, std::min(kPiece, n - begin));
+  });
+}
+
+}  // namespace llmfw

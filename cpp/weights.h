@@ -1,0 +1,57 @@
+// A model's weights in the form that the forward pass reads, built from named tensors.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "aligned.h"
+#include "gemma_config.h"
+#include "tensor.h"
+
+namespace llmfw {
+
+// A matrix whose outputs land at `offset` of a wider row (q, k and v share one buffer; so do gate and up).
+struct PlacedTensor {
+  Tensor tensor;
+  int offset = 0;
+};
+
+struct LayerWeights {
+  std::vector<float> pre_attention_norm;   // [D]
+  std::vector<float> post_attention_norm;  // [D], empty without post norms
+  std::vector<float> pre_ffn_norm;         // [D]
+  std::vector<float> post_ffn_norm;        // [D], empty without post norms
+  std::vector<float> query_norm;           // [d], empty without qk norm
+  std::vector<float> key_norm;             // [d], empty without qk norm
+  std::vector<PlacedTensor> qkv;           // together [(H + 2K) d, D]
+  Tensor attention_out;                    // [D, H d]
+  std::vector<PlacedTensor> gate_up;       // together [2F, D]
+  Tensor down;                             // [D, F]
+};
+
+// Where a head's values start in a row of the qkv buffer; one entry a head.
+struct QkvOffsets {
+  std::vector<int> q, k, v;
+};
+
+struct GemmaWeights {
+  Tensor embedding;               // [V, D]
+  Tensor head;                    // [V, D], the embedding where tied
+  std::vector<float> final_norm;  // [D]
+  std::vector<LayerWeights> layers;
+  QkvOffsets qkv_offsets;
+  std::vector<AlignedArray<std::byte>> owned;  // matrices whose rows had to be rearranged
+};
+
+using TensorMap = std::map<std::string, Tensor>;
+
+// Picks the tensors that `config` asks for and checks their shapes. Norms are decoded; matrices are used where they lie
+// (except "attention_out_heads", which is copied into [D, H d] order). Throws std::invalid_argument naming the tensor
+// that is missing, left over or of the wrong shape.
+GemmaWeights BuildWeights(const GemmaConfig& config, const TensorMap& tensors);
+
+// All of `tensor` times its scale, as float32 into out [rows, cols].
+void DecodeTensor(const Tensor& tensor, float* out);
+
+}  // namespace llmfw

@@ -1,0 +1,429 @@
+"""`FrameworkChatModel`: every model of llm-framework, as a LangChain chat model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
+from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.tools import BaseTool
+from langchain_core.utils.pydantic import is_basemodel_subclass
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from typing_extensions import Self
+
+from llm_framework import adapters
+from llm_framework._version import __version__
+from llm_framework.errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
+from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
+
+from . import messages as translate
+from . import tools as translate_tools
+from .errors import translated_errors
+
+# Fields that are options of a call; the rest of the model's fields say who answers it.
+_OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
+_ALSO_TAKEN = frozenset(("model", "stream", "response_format", "parallel_tool_calls", "strict"))
+
+
+class _Call(NamedTuple):
+    """A call of the framework: who, what, and how."""
+
+    framework: Any
+    prompt: list[Message]
+    options: dict[str, Any]
+    one_tool_call: bool
+
+
+class FrameworkChatModel(BaseChatModel):
+    """A chat model that llm-framework runs: a local Gemma model on this machine, or one at a provider.
+
+    `model` is a registry name, `provider:model`, or a well-known cloud name; None takes the configured default, else
+    the best model of the models folder, else the bundled one. Options that are None are the framework's defaults;
+    each may be given in a call too, as in `model.invoke("hi", temperature=0)`. Making one loads nothing.
+
+    Example:
+        from langchain_llm_framework import FrameworkChatModel
+
+        model = FrameworkChatModel(temperature=0)
+        print(model.invoke("What is the capital of France?").text)
+    """
+
+    model: str | None = None
+    """The model's name."""
+    temperature: float | None = None
+    """0 always takes the likeliest token."""
+    max_tokens: int | None = None
+    """The most tokens to generate."""
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    logit_bias: dict[int, float] | None = None
+    logprobs: int | None = None
+    """How many alternatives to report at each token; they stand in `response_metadata["logprobs"]`."""
+    thinking: ThinkingLevel | int | None = None
+    """How much to reason before answering: "off", "low", "medium", "high", or a budget in tokens."""
+    stop: list[str] | str | None = None
+    """Texts that end the answer; those given in a call replace them."""
+    timeout: float | None = None
+    """Seconds for everything: attempts, waits, fallbacks and the reading of the stream."""
+    max_retries: int | None = None
+    """How often the framework repeats a failed request. LangChain's `with_retry` multiplies with it."""
+    fallbacks: list[str] | None = None
+    """Models to ask, in order, when this one fails before its first token."""
+    streaming: bool = False
+    """Whether `invoke` streams too, so that callbacks see each token."""
+    api_key: SecretStr | None = Field(default=None, repr=False)
+    """The key for the provider that `model` names. None takes the framework's configuration."""
+    base_url: str | None = None
+    """Where that provider is; without a prefix in `model`, an OpenAI-compatible endpoint."""
+    framework: Any = Field(default=None, exclude=True, repr=False)
+    """The `LLMFramework` that answers; None takes the one that the process shares."""
+
+    # An option that is misspelt should not be silently without effect.
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
+        """See the fields for the keywords. `model_name` is taken as another name of `model`."""
+        name = kwargs.pop("model_name", None) if model is None else model
+        super().__init__(**{"model": name, **kwargs})
+
+    @classmethod
+    def from_framework(cls, framework: Any, model: str | None = None, **kwargs: Any) -> Self:
+        """A chat model answered by this `LLMFramework`, with its configuration, plugins and statistics."""
+        return cls(model, framework=framework, **kwargs)
+
+    @model_validator(mode="after")
+    def _add_package_version(self) -> Self:
+        self._add_version("llm-framework", __version__)
+        return self
+
+    # ------------------------------------------------------------------------------------------------- what it is
+    @property
+    def model_name(self) -> str | None:
+        """The model's name, under the name that agents look for."""
+        return self.model
+
+    @property
+    def _llm_type(self) -> str:
+        return "llm-framework-chat"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        values = {name: getattr(self, name, None) for name in ("model", *_OPTION_FIELDS, "base_url")}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Whether `langchain_core.load.dumps` writes it. Keys are left out; a `framework` is too."""
+        return True
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The name under which `loads(…, secrets_map=…)` looks for the key."""
+        return {"api_key": "LLM_FRAMEWORK_API_KEY"}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        provider, _, rest = (kwargs.get("model") or self.model or "default").rpartition(":")
+        params["ls_provider"] = provider or translate.PROVIDER
+        params["ls_model_name"] = rest
+        return params
+
+    def _resolve_model_profile(self) -> Any:
+        profile = {
+            "text_inputs": True, "text_outputs": True, "tool_calling": True, "tool_choice": True,
+            "tool_call_streaming": True, "structured_output": True,
+        }  # fmt: skip
+        # A given framework knows its models; asking the shared one would search the disk in a constructor.
+        info = adapters.model_info(self.framework, self.model) if self.framework is not None else None
+        if info is not None and info.context_length:
+            return {**profile, "max_input_tokens": info.context_length}
+        return profile
+
+    # ------------------------------------------------------------------------------------------------- copy, pickle
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        memo = {} if memo is None else memo
+        if self.framework is not None:
+            memo[id(self.framework)] = self.framework  # copies share it: it holds models and connections
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # A framework holds threads and connections; in another process the shared one answers.
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "framework": None}}
+
+    # ------------------------------------------------------------------------------------------------- answers
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with translated_errors():
+            call = self._call(messages, stop, kwargs)
+            try:
+                response = call.framework.sync.generate(call.prompt, **call.options)
+            except StructuredOutputError as error:
+                response = _answer_of(error)
+        return _chat_result(response, call)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with translated_errors():
+            call = self._call(messages, stop, kwargs)
+            try:
+                response = await call.framework.generate(call.prompt, **call.options)
+            except StructuredOutputError as error:
+                response = _answer_of(error)
+        return _chat_result(response, call)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with translated_errors():
+            call = self._call(messages, stop, kwargs)
+            with closing(call.framework.sync.stream(call.prompt, **call.options)) as chunks:
+                for chunk in _with_malformed_end(chunks):
+                    generation = _generation_chunk(chunk, call)
+                    if generation is None:
+                        continue
+                    if run_manager:
+                        run_manager.on_llm_new_token(generation.text, chunk=generation)
+                    yield generation
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with translated_errors():
+            call = self._call(messages, stop, kwargs)
+            async with (
+                aclosing(call.framework.stream(call.prompt, **call.options)) as stream,
+                aclosing(_awith_malformed_end(stream)) as chunks,
+            ):
+                async for chunk in chunks:
+                    generation = _generation_chunk(chunk, call)
+                    if generation is None:
+                        continue
+                    if run_manager:
+                        await run_manager.on_llm_new_token(generation.text, chunk=generation)
+                    yield generation
+
+    def _call(self, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> _Call:
+        adapters.check_options(kwargs, _ALSO_TAKEN)
+        options = {name: getattr(self, name) for name in _OPTION_FIELDS}
+        options.update((name, kwargs[name]) for name in kwargs if name not in _ALSO_TAKEN)
+        if stop is not None:
+            options["stop"] = stop
+        if options.get("tools"):
+            options["tools"] = translate_tools.tool_specs(options["tools"])
+        options["response_format"] = translate_tools.response_format(kwargs.get("response_format"))
+        framework, name = self._resolve(kwargs.get("model"))
+        given = {key: value for key, value in options.items() if value not in (None, [], ())}
+        one_tool_call = kwargs.get("parallel_tool_calls") is False
+        return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call)
+
+    def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:
+        key = self.api_key.get_secret_value() if self.api_key else None
+        return adapters.resolve(model or self.model, api_key=key, base_url=self.base_url, framework=self.framework)
+
+    # ------------------------------------------------------------------------------------------------- counting
+    def get_token_ids(self, text: str) -> list[int]:
+        """The ids of the text's tokens in a local model's own vocabulary.
+
+        Raises `UnsupportedFeatureError` where the model is at a provider, which keeps its vocabulary to itself.
+        """
+        if self.custom_get_token_ids is not None:
+            return self.custom_get_token_ids(text)
+        ids = adapters.token_ids(*self._resolve(), text)
+        if ids is None:
+            message = "this model's vocabulary is not known here: get_num_tokens estimates; or set custom_get_token_ids"
+            raise UnsupportedFeatureError(message, feature="token ids", model=self.model)
+        return ids
+
+    def get_num_tokens(self, text: str) -> int:
+        """The tokens of the text: counted for a local model, else estimated."""
+        try:
+            return len(self.get_token_ids(text))
+        except UnsupportedFeatureError:
+            return count_tokens_approximately([("user", text)], extra_tokens_per_message=0)
+
+    def get_num_tokens_from_messages(
+        self,
+        messages: list[BaseMessage],
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+    ) -> int:
+        """The tokens of the whole prompt as the model is shown it: counted for a local model, else estimated."""
+        prompt = translate.to_framework(messages)
+        request = InferenceRequest(messages=tuple(prompt), tools=tuple(translate_tools.tool_specs(tools or ())))
+        counted = adapters.count_tokens(*self._resolve(), request)
+        return counted or count_tokens_approximately(messages, tools=[*translate_tools.openai_tools(tools or ())])
+
+    # ------------------------------------------------------------------------------------------------- tools, forms
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | dict[str, Any] | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: Any = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with tools that it may call.
+
+        Args:
+            tools: Functions, pydantic classes, LangChain tools or OpenAI's function dicts.
+            tool_choice: "auto", "none", "any" (also "required" and True: at least one call), a tool's name, or
+                OpenAI's dict; None and False leave it to the model.
+            strict: Write the schemas in the form that strict providers ask for.
+            parallel_tool_calls: False keeps the first call of an answer only.
+            response_format: The form of the answer that is no call: a class, a JSON schema or OpenAI's dict.
+            kwargs: Further options of the call.
+
+        Raises:
+            InvalidRequestError: `tool_choice` names none of the tools.
+        """
+        as_dicts = translate_tools.openai_tools(tools, strict=strict)
+        bound = {
+            "tool_choice": translate_tools.tool_choice_name(tool_choice, as_dicts),
+            "parallel_tool_calls": parallel_tool_calls,
+            "response_format": response_format and translate_tools.openai_response_format(response_format, strict),
+        }
+        return self.bind(tools=as_dicts, **{k: v for k, v in bound.items() if v is not None}, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
+        """The model, answering with an instance of `schema` (a pydantic class) or a dict (any other schema).
+
+        Args:
+            schema: A pydantic class (v1 or v2), a TypedDict, a JSON schema or an OpenAI function dict.
+            method: "json_schema" asks for JSON of that form, "function_calling" for the call of a tool with such
+                arguments, "json_mode" for JSON (of that form too, where a schema is given).
+            include_raw: Give a dict of `raw` (the message), `parsed` and `parsing_error` instead, and do not raise.
+            strict: Ask providers that know strict schemas to hold to it.
+            tools: Tools that the model may call instead of answering.
+            kwargs: Further options of the call.
+
+        Raises:
+            ValueError: The method is unknown, or needs a schema and got none.
+        """
+        if schema is None and method != "json_mode":
+            raise InvalidRequestError(f"the method {method!r} needs a schema")
+        form = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": schema}}
+        if method == "function_calling":
+            model, parser = self._as_function(schema, strict, tools, {**form, **kwargs})
+        elif method in ("json_schema", "json_mode"):
+            model, parser = self._as_json(schema, strict, tools, {**form, **kwargs})
+        else:
+            raise InvalidRequestError(f"method is {method!r}; it is json_schema, function_calling or json_mode")
+        return _with_raw(model, parser) if include_raw else model | parser
+
+    def _as_json(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        wanted = {"type": "json_object"} if schema is None else schema
+        format = translate_tools.openai_response_format(wanted, strict)
+        model = (
+            self.bind_tools(tools, response_format=format, strict=strict, **kwargs)
+            if tools
+            else self.bind(response_format=format, **kwargs)
+        )
+        return model, _json_parser(schema)
+
+    def _as_function(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        name = translate_tools.openai_tools([schema])[0]["function"]["name"]
+        choice = "any" if tools else name
+        model = self.bind_tools([schema, *(tools or ())], tool_choice=choice, strict=strict, **kwargs)
+        if _is_pydantic(schema):
+            return model, PydanticToolsParser(tools=[schema], first_tool_only=True)
+        return model, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+
+
+# --------------------------------------------------------------------------------------------------------- helpers
+def _chat_result(response: InferenceResponse, call: _Call) -> ChatResult:
+    message = translate.to_ai_message(response)
+    if call.one_tool_call:
+        message.tool_calls = message.tool_calls[:1]
+    return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": response.model})
+
+
+def _generation_chunk(chunk: Chunk, call: _Call) -> ChatGenerationChunk | None:
+    if call.one_tool_call and chunk.tool_call is not None and chunk.tool_call.index > 0:
+        return None
+    message = translate.to_ai_chunk(chunk)
+    return None if message is None else ChatGenerationChunk(message=message)
+
+
+def _answer_of(error: StructuredOutputError) -> InferenceResponse:
+    """The malformed answer itself: judging its form is the output parser's work, which `include_raw` can report."""
+    if not isinstance(error.response, InferenceResponse):
+        raise error
+    return error.response
+
+
+def _with_malformed_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    try:
+        yield from chunks
+    except StructuredOutputError as error:
+        yield _last_chunk(_answer_of(error))
+
+
+async def _awith_malformed_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except StructuredOutputError as error:
+        yield _last_chunk(_answer_of(error))
+
+
+def _last_chunk(response: InferenceResponse) -> Chunk:
+    return Chunk(finish_reason=response.finish_reason, usage=response.usage, response=response)
+
+
+def _is_pydantic(schema: Any) -> bool:
+    return isinstance(schema, type) and is_basemodel_subclass(schema)
+
+
+def _json_parser(schema: Any) -> BaseOutputParser[Any]:
+    return PydanticOutputParser(pydantic_object=schema) if _is_pydantic(schema) else JsonOutputParser()
+
+
+def _with_raw(model: Runnable[Any, Any], parser: BaseOutputParser[Any]) -> Runnable[Any, Any]:
+    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
+    failed = RunnablePassthrough.assign(parsed=lambda _: None)
+    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")

@@ -1,0 +1,433 @@
+"""LangChain's messages and ours, both ways. Pure functions: nothing here calls a model or opens a file or connection.
+
+In:  `to_framework` reads text, v0 and v1 content blocks, OpenAI's and Anthropic's shapes, tool calls and results.
+Out: `to_langchain` writes messages; `to_ai_message` and `to_ai_chunk` write answers.
+Audio and video have no counterpart and raise `UnsupportedFeatureError`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    InvalidToolCall,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.messages import ToolCall as LangChainToolCall
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import ToolCallChunk
+
+from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
+from llm_framework.types import (
+    Chunk,
+    DocumentPart,
+    ImagePart,
+    InferenceResponse,
+    Message,
+    Part,
+    Role,
+    TextPart,
+    ThinkingPart,
+    TokenLogprob,
+    ToolCall,
+    ToolCallDelta,
+    ToolResult,
+    Usage,
+)
+
+Block = Mapping[str, Any]
+PROVIDER = "llm_framework"
+
+_ROLES: dict[str, Role] = {
+    "user": "user", "human": "user", "system": "system", "developer": "system",
+    "assistant": "assistant", "ai": "assistant", "model": "assistant",
+}  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- LangChain -> framework
+def to_framework(messages: Sequence[BaseMessage]) -> list[Message]:
+    """Our messages for LangChain's, in order. A tool's result gets the name of the call that it answers.
+
+    Raises `InvalidRequestError` for content that cannot be read and `UnsupportedFeatureError` for audio and video.
+    """
+    names: dict[str, str] = {}
+    translated: list[Message] = []
+    for message in messages:
+        translated.extend(_message(message, names))
+    return translated
+
+
+def _message(message: BaseMessage, names: dict[str, str]) -> list[Message]:
+    if isinstance(message, AIMessage):
+        parts = _ai_parts(message)
+        names.update((part.id, part.name) for part in parts if isinstance(part, ToolCall))
+        return [Message("assistant", parts, name=message.name)]
+    if isinstance(message, ToolMessage):
+        name = message.name or names.get(message.tool_call_id)
+        content = _result_content(message.content)
+        return [Message.tool(ToolResult(message.tool_call_id, content, name, message.status == "error"))]
+    if isinstance(message, FunctionMessage):
+        return [Message.tool(ToolResult(message.name, _result_content(message.content), message.name))]
+    return _plain_message(message, names)
+
+
+def _plain_message(message: BaseMessage, names: Mapping[str, str]) -> list[Message]:
+    role = _role(message)
+    parts = _parts(message.content, names)
+    # Anthropic's shape puts a tool's result into a user message; for us that is a message of its own.
+    results = [part for part in parts if isinstance(part, ToolResult)]
+    rest = tuple(part for part in parts if not isinstance(part, ToolResult))
+    before = [Message.tool(*results)] if results else []
+    return before if results and not rest else [*before, Message(role, rest, name=message.name)]
+
+
+def _role(message: BaseMessage) -> Role:
+    if isinstance(message, HumanMessage):
+        return "user"
+    if isinstance(message, SystemMessage):
+        return "system"
+    role = _ROLES.get(message.role.lower()) if isinstance(message, ChatMessage) else None
+    if role is None:
+        kind = f"the role {message.role!r}" if isinstance(message, ChatMessage) else f"the type {message.type!r}"
+        raise InvalidRequestError(f"a message of {kind} cannot be sent to a model")
+    return role
+
+
+def _ai_parts(message: AIMessage) -> tuple[Part, ...]:
+    listed = {call.get("id") for call in (*message.tool_calls, *message.invalid_tool_calls)}
+    parts = [p for p in _parts(message.content) if not (isinstance(p, ToolCall) and p.id in listed)]
+    parts = _with_reasoning(parts, message.additional_kwargs)
+    data = message.additional_kwargs.get(PROVIDER, {}).get("tool_calls", {})
+    parts.extend(_tool_call(call, data.get(call.get("id"), {})) for call in message.tool_calls)
+    parts.extend(_invalid_tool_call(call) for call in message.invalid_tool_calls)
+    return tuple(parts)
+
+
+def _with_reasoning(parts: list[Part], extras: Mapping[str, Any]) -> list[Part]:
+    """Our answers keep reasoning beside their text; LangChain's v1 form copies it, less its signature, into blocks."""
+    text, signature = extras.get("reasoning_content"), extras.get("reasoning_signature")
+    index = next((i for i, part in enumerate(parts) if isinstance(part, ThinkingPart)), None)
+    if index is None:
+        return [ThinkingPart(text or "", signature), *parts] if text or signature else parts
+    found = cast(ThinkingPart, parts[index])
+    return [*parts[:index], ThinkingPart(found.text, found.signature or signature), *parts[index + 1 :]]
+
+
+def _tool_call(call: LangChainToolCall, provider_data: Block) -> ToolCall:
+    raw = json.dumps(call["args"], ensure_ascii=False)
+    return ToolCall(call.get("id") or "", call["name"], call["args"], raw, provider_data=provider_data)
+
+
+def _invalid_tool_call(call: InvalidToolCall) -> ToolCall:
+    error = call.get("error") or "the arguments are not a JSON object"
+    return ToolCall(call.get("id") or "", call.get("name") or "", None, call.get("args") or "", error)
+
+
+def _result_content(content: Any) -> str | tuple[Part, ...]:
+    if isinstance(content, str):
+        return content
+    parts = _parts(content)
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(cast(TextPart, part).text for part in parts)
+    return tuple(parts)
+
+
+def _parts(content: str | Iterable[str | Block], names: Mapping[str, str] | None = None) -> list[Part]:
+    if isinstance(content, str):
+        return [TextPart(content)] if content else []
+    parts: list[Part] = []
+    for block in content:
+        part = _part({"type": "text", "text": block} if isinstance(block, str) else block)
+        if isinstance(part, ToolResult) and part.name is None and names:
+            part = ToolResult(part.call_id, part.content, names.get(part.call_id), part.is_error)
+        if part is not None:
+            parts.append(part)
+    return parts
+
+
+def _part(block: Block) -> Part | None:
+    kind = block.get("type", "text" if "text" in block else None)
+    if kind in _IGNORED:
+        return None
+    if kind in ("audio", "video", "input_audio"):
+        raise UnsupportedFeatureError(f"a message holds {kind}, which no backend takes", feature=kind)
+    reader = _READERS.get(str(kind))
+    if reader is None:
+        raise InvalidRequestError(f"a message holds a content block of the unknown type {kind!r}")
+    try:
+        return reader(block)
+    except (KeyError, TypeError, AttributeError, binascii.Error) as error:
+        raise InvalidRequestError(f"a content block of the type {kind!r} cannot be read: {error!r}") from error
+
+
+def _read_text(block: Block) -> Part | None:
+    text = block["text"]
+    return TextPart(text) if text else None
+
+
+def _read_thinking(block: Block) -> Part | None:
+    text = block.get("reasoning") or block.get("thinking") or ""
+    if not text and isinstance(block.get("summary"), list):  # OpenAI's reasoning items
+        text = "\n".join(item["text"] for item in block["summary"])
+    signature = block.get("signature") or block.get("extras", {}).get("signature")
+    return ThinkingPart(text, signature) if text or signature else None
+
+
+def _read_tool_call(block: Block) -> Part:
+    call_id = block.get("id") or block.get("call_id") or ""
+    arguments = block.get("args", block.get("input", block.get("arguments", {})))
+    if isinstance(arguments, str):
+        return ToolCall.from_raw(call_id, block["name"], arguments)
+    return ToolCall(call_id, block["name"], arguments, json.dumps(arguments, ensure_ascii=False))
+
+
+def _read_tool_result(block: Block) -> Part:
+    content = _result_content(block.get("content") or "")
+    return ToolResult(block["tool_use_id"], content, None, bool(block.get("is_error")))
+
+
+def _read_image(block: Block) -> Part:
+    source = _source(block)
+    return ImagePart(source.get("data"), source.get("url"), media_type=source.get("media_type"))
+
+
+def _read_document(block: Block) -> Part:
+    source = _source(block)
+    file = block.get("file") or {}
+    name = block.get("filename") or block.get("title") or file.get("filename") or _extra(block, "filename", "name")
+    if isinstance(source.get("text"), str):
+        return TextPart(source["text"])
+    return DocumentPart(source.get("data"), source.get("url"), media_type=source.get("media_type"), name=name)
+
+
+def _extra(block: Block, *keys: str) -> Any:
+    extras = {**block.get("metadata", {}), **block.get("extras", {})}
+    return next((extras[key] for key in keys if extras.get(key)), None)
+
+
+def _source(block: Block) -> dict[str, Any]:
+    """Where a medium comes from: `url`, or `data` with its `media_type`, or `text`."""
+    media_type = block.get("mime_type")
+    source = block.get("source")
+    if isinstance(source, Mapping):  # Anthropic
+        media_type = source.get("media_type")
+        if source.get("type") == "text":
+            return {"text": source["data"]}
+        return _located(source.get("url"), source.get("data"), media_type)
+    if block.get("source_type") == "text":  # LangChain v0
+        return {"text": block["text"]}
+    url = block.get("url")
+    if "image_url" in block:  # OpenAI
+        image = block["image_url"]
+        url = image if isinstance(image, str) else image["url"]
+    if isinstance(block.get("file"), Mapping):  # OpenAI
+        url = block["file"].get("file_data")
+    return _located(url, block.get("base64") or block.get("data"), media_type)
+
+
+def _located(url: str | None, data: str | None, media_type: str | None) -> dict[str, Any]:
+    if data is not None:
+        return {"data": base64.b64decode(data, validate=True), "media_type": media_type}
+    if url is None:
+        raise UnsupportedFeatureError("a file given by its provider's id cannot be sent; give its content or a URL")
+    if url.startswith("data:"):
+        head, _, body = url[5:].partition(",")
+        if not head.endswith(";base64"):
+            raise InvalidRequestError("a data URL in a message is not base64")
+        return {"data": base64.b64decode(body, validate=True), "media_type": head[: -len(";base64")] or media_type}
+    # A chat may come from a stranger: a file: URL would hand them this machine's files.
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequestError(f"a message refers to {url[:40]!r}; only http, https and data URLs are taken")
+    return {"url": url, "media_type": media_type}
+
+
+_READERS: dict[str, Callable[[Block], Part | None]] = {
+    "text": _read_text,
+    "text-plain": _read_text,
+    "refusal": lambda block: TextPart(block["refusal"]),
+    "reasoning": _read_thinking,
+    "thinking": _read_thinking,
+    "image": _read_image,
+    "image_url": _read_image,
+    "file": _read_document,
+    "document": _read_document,
+    "tool_call": _read_tool_call,
+    "tool_use": _read_tool_call,
+    "function_call": _read_tool_call,
+    "tool_result": _read_tool_result,
+}
+
+# Remains of streaming and of other providers' own tools: what they say stands elsewhere in the message, or concerns
+# that provider alone.
+_IGNORED = frozenset(
+    ("tool_call_chunk", "invalid_tool_call", "input_json_delta", "redacted_thinking", "non_standard", "cachePoint",
+     "server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use")
+)  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------- framework -> LangChain
+def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
+    """LangChain's messages for ours; each result of a tool becomes a message of its own."""
+    translated: list[BaseMessage] = []
+    for message in messages:
+        if message.role == "tool":
+            translated.extend(_tool_message(result) for result in message.tool_results)
+        elif message.role == "assistant":
+            translated.append(AIMessage(name=message.name, **_ai_fields(message)))
+        else:
+            kind = HumanMessage if message.role == "user" else SystemMessage
+            translated.append(kind(content=_content(message.parts), name=message.name))
+    return translated
+
+
+def to_ai_message(response: InferenceResponse) -> AIMessage:
+    """A whole answer: text, reasoning, tool calls, usage and what is known of the request."""
+    return AIMessage(
+        **_ai_fields(response.message),
+        usage_metadata=to_usage(response.usage),
+        response_metadata=response_metadata(response),
+    )
+
+
+def to_ai_chunk(chunk: Chunk) -> AIMessageChunk | None:
+    """A piece of an answer, or None where it holds nothing to show. The last piece, and it alone, carries the usage
+    and the metadata: LangChain adds the pieces up, and would concatenate or add those too."""
+    last = chunk.finish_reason is not None or chunk.response is not None
+    if not (last or chunk.text or chunk.thinking or chunk.tool_call):
+        return None
+    fields: dict[str, Any] = {"content": chunk.text}
+    if chunk.thinking:
+        fields["additional_kwargs"] = {"reasoning_content": chunk.thinking}
+    if chunk.tool_call is not None:
+        fields["tool_call_chunks"] = [_tool_call_chunk(chunk.tool_call)]
+    return AIMessageChunk(**fields, **(_last_fields(chunk) if last else {}))
+
+
+def _last_fields(chunk: Chunk) -> dict[str, Any]:
+    response = chunk.response or InferenceResponse(
+        usage=chunk.usage or Usage(), finish_reason=chunk.finish_reason or "stop"
+    )
+    extras = _ai_fields(response.message)["additional_kwargs"]
+    extras.pop("reasoning_content", None)  # it came with the pieces
+    if chunk.thinking:
+        extras["reasoning_content"] = chunk.thinking
+    return {
+        **({"additional_kwargs": extras} if extras else {}),
+        "usage_metadata": to_usage(response.usage),
+        "response_metadata": response_metadata(response),
+        "chunk_position": "last",
+    }
+
+
+def to_usage(usage: Usage) -> UsageMetadata | None:
+    """The tokens of an answer, or None where nobody counted. Only whole numbers: LangChain adds them up."""
+    if usage.total_tokens == 0:
+        return None
+    metadata = UsageMetadata(
+        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
+    )
+    if usage.cached_tokens:
+        metadata["input_token_details"] = {"cache_read": usage.cached_tokens}
+    if usage.reasoning_tokens:
+        metadata["output_token_details"] = {"reasoning": usage.reasoning_tokens}
+    return metadata
+
+
+def response_metadata(response: InferenceResponse) -> dict[str, Any]:
+    """Who answered and why it ended; what failed before, was left out, and the log-probabilities, where there are."""
+    metadata: dict[str, Any] = {
+        "model_name": response.model,
+        "model_provider": PROVIDER,
+        "finish_reason": response.finish_reason,
+    }
+    if len(response.attempts) > 1:
+        metadata["attempts"] = [{"model": attempt.model, "error": attempt.error} for attempt in response.attempts]
+    if response.dropped_parameters:
+        metadata["dropped_parameters"] = list(response.dropped_parameters)
+    if response.logprobs:
+        metadata["logprobs"] = {"content": [_logprob(token) for token in response.logprobs]}
+    return metadata
+
+
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
+    top = [{"token": text, "logprob": logprob} for text, _, logprob in token.top]
+    return {"token": token.token, "logprob": token.logprob, "top_logprobs": top}
+
+
+def _ai_fields(message: Message) -> dict[str, Any]:
+    thinking = [part for part in message.parts if isinstance(part, ThinkingPart)]
+    media = tuple(p for p in message.parts if not isinstance(p, (ThinkingPart, ToolCall)))
+    extras: dict[str, Any] = {}
+    if thinking:
+        extras["reasoning_content"] = "".join(part.text for part in thinking)
+    signature = next((part.signature for part in thinking if part.signature), None)
+    if signature:
+        extras["reasoning_signature"] = signature
+    data = {call.id: dict(call.provider_data) for call in message.tool_calls if call.provider_data}
+    if data:
+        extras[PROVIDER] = {"tool_calls": data}
+    return {"content": _content(media), "additional_kwargs": extras, **_call_fields(message.tool_calls)}
+
+
+def _call_fields(calls: Sequence[ToolCall]) -> dict[str, Any]:
+    valid = [
+        LangChainToolCall(name=call.name, args=dict(call.arguments), id=call.id, type="tool_call")
+        for call in calls
+        if call.arguments is not None
+    ]
+    invalid = [
+        InvalidToolCall(name=call.name, args=call.raw_arguments, id=call.id, error=call.error, type="invalid_tool_call")
+        for call in calls
+        if call.arguments is None
+    ]
+    return {"tool_calls": valid, "invalid_tool_calls": invalid}
+
+
+def _tool_call_chunk(delta: ToolCallDelta) -> ToolCallChunk:
+    return ToolCallChunk(name=delta.name, args=delta.arguments, id=delta.id, index=delta.index, type="tool_call_chunk")
+
+
+def _tool_message(result: ToolResult) -> ToolMessage:
+    content = result.content if isinstance(result.content, str) else _content(result.content)
+    status = "error" if result.is_error else "success"
+    return ToolMessage(content=content, tool_call_id=result.call_id, name=result.name, status=status)
+
+
+def _content(parts: Sequence[Part]) -> Any:
+    if all(isinstance(part, TextPart) for part in parts) and len(parts) < 2:
+        return "".join(cast(TextPart, part).text for part in parts)
+    return [_block(part) for part in parts]
+
+
+def _block(part: Part) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ThinkingPart):
+        extras = {"extras": {"signature": part.signature}} if part.signature else {}
+        return {"type": "reasoning", "reasoning": part.text, **extras}
+    if isinstance(part, ImagePart):
+        return {"type": "image", **_location(part)}
+    if isinstance(part, DocumentPart):
+        name = {"extras": {"filename": part.name}} if part.name else {}
+        return {"type": "file", **_location(part), **name}
+    raise InvalidRequestError(f"a {type(part).__name__} cannot stand in the content of this message")
+
+
+def _location(part: ImagePart | DocumentPart) -> dict[str, Any]:
+    media_type = {"mime_type": part.media_type} if part.media_type else {}
+    if part.url is not None:
+        return {"url": part.url, **media_type}
+    if part.data is None:
+        raise InvalidRequestError(f"the file {str(part.path)!r} must be read before its message is translated")
+    return {"base64": base64.b64encode(part.data).decode("ascii"), **media_type}

@@ -1,0 +1,426 @@
+"""`FrameworkLLM`: every model of llm-framework, as a LlamaIndex LLM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+    MessageRole,
+    ToolCallBlock,
+)
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
+from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
+from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.utils import parse_partial_json
+from llama_index.core.prompts import PromptTemplate
+from llama_index.core.types import Model, PydanticProgramMode
+from pydantic import BaseModel, ConfigDict
+
+from llm_framework import adapters
+from llm_framework.errors import InvalidRequestError
+from llm_framework.types import Message, ThinkingLevel, ToolSpec
+
+from . import messages as translate
+
+if TYPE_CHECKING:
+    from llama_index.core.tools.types import BaseTool
+
+dispatcher = get_dispatcher(__name__)
+
+_OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
+_ALSO_TAKEN = frozenset(("model", "response_format", "parallel_tool_calls"))
+# Agents read the calls at every streamed piece, so parsing unfinished arguments costs quadratic time.
+_MAX_PARTIAL_ARGUMENTS = 4096  # characters
+
+
+class _Call(NamedTuple):
+    """A call of the framework: who, what, and how."""
+
+    framework: Any
+    prompt: list[Message]
+    options: dict[str, Any]
+    one_tool_call: bool
+
+
+class FrameworkLLM(FunctionCallingLLM):
+    """An LLM that llm-framework runs: a local Gemma model on this machine, or one at a provider.
+
+    `model` is a registry name, `provider:model`, or a well-known cloud name; None takes the configured default, else
+    the best model of the models folder, else the bundled one. Options that are None are the framework's defaults;
+    each may be given in a call too, as in `llm.complete("hi", temperature=0)`. Making one loads nothing.
+
+    Example:
+        from llama_index.llms.llm_framework import FrameworkLLM
+
+        llm = FrameworkLLM(temperature=0)
+        print(llm.complete("What is the capital of France?"))
+    """
+
+    model: str | None = Field(default=None, description="The model's name.")
+    temperature: float | None = Field(default=None, description="0 always takes the likeliest token.")
+    max_tokens: int | None = Field(default=None, description="The most tokens to generate.")
+    context_window: int | None = Field(default=None, description="Tokens of prompt and answer; None asks the model.")
+    top_p: float | None = Field(default=None)
+    top_k: int | None = Field(default=None)
+    min_p: float | None = Field(default=None)
+    seed: int | None = Field(default=None)
+    presence_penalty: float | None = Field(default=None)
+    frequency_penalty: float | None = Field(default=None)
+    repetition_penalty: float | None = Field(default=None)
+    logit_bias: dict[int, float] | None = Field(default=None)
+    logprobs: int | None = Field(default=None, description="How many alternatives to report at each token.")
+    thinking: ThinkingLevel | int | None = Field(default=None, description="An effort, or a budget in tokens.")
+    stop: list[str] | str | None = Field(default=None, description="Texts that end the answer.")
+    timeout: float | None = Field(default=None, description="Seconds for everything, with retries and fallbacks.")
+    max_retries: int | None = Field(default=None, description="How often a failed request is repeated.")
+    fallbacks: list[str] | None = Field(default=None, description="Models to ask when this one fails.")
+    api_key: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    base_url: str | None = Field(default=None, description="Where the provider is that `model` names.")
+    framework: Any = Field(default=None, exclude=True, repr=False)
+
+    # An option that is misspelt should not be silently without effect.
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    _metadata: tuple[Any, LLMMetadata] | None = PrivateAttr(default=None)
+
+    def __init__(self, model: str | None = None, **kwargs: Any) -> None:
+        """See the fields for the keywords; LlamaIndex's own (`callback_manager`, `system_prompt`, …) are taken too."""
+        kwargs.pop("class_name", None)  # `from_dict` gives back what `to_dict` wrote
+        super().__init__(model=model, **kwargs)
+
+    @classmethod
+    def from_framework(cls, framework: Any, model: str | None = None, **kwargs: Any) -> FrameworkLLM:
+        """An LLM answered by this `LLMFramework`, with its configuration, plugins and statistics."""
+        return cls(model, framework=framework, **kwargs)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that LlamaIndex writes into events and files."""
+        return "FrameworkLLM"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """What LlamaIndex plans prompts with: the model's name, its context window, and the most it will answer."""
+        key = (self.model, self.context_window, self.max_tokens)
+        if self._metadata is None or self._metadata[0] != key:
+            self._metadata = (key, self._read_metadata())
+        return self._metadata[1]
+
+    def _read_metadata(self) -> LLMMetadata:
+        framework, name = self._resolve()
+        info = adapters.model_info(framework, name)
+        config = getattr(framework, "config", None)
+        return LLMMetadata(
+            context_window=self.context_window or getattr(info, "context_length", None) or DEFAULT_CONTEXT_WINDOW,
+            num_output=self.max_tokens or getattr(config, "default_max_tokens", None) or DEFAULT_NUM_OUTPUTS,
+            is_chat_model=True,
+            is_function_calling_model=True,
+            model_name=name or getattr(info, "name", None) or "default",
+        )
+
+    # ------------------------------------------------------------------------------------------------- copy, pickle
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> FrameworkLLM:
+        memo = {} if memo is None else memo
+        if self.framework is not None:
+            memo[id(self.framework)] = self.framework  # copies share it: it holds models and connections
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A framework holds threads and connections; in another process the shared one answers.
+        portable = self.model_copy(update={"framework": None}) if self.framework is not None else self
+        return super(FrameworkLLM, portable).__getstate__()
+
+    # ------------------------------------------------------------------------------------------------- chat
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """The answer to a chat. `kwargs` are options of the call."""
+        return self._chat(messages, kwargs)
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """The answer to a chat, as it comes; each response holds the whole message so far."""
+        return self._stream_chat(self._call(messages, kwargs))
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """`chat`, on the caller's event loop."""
+        return await self._achat(messages, kwargs)
+
+    @llm_chat_callback()
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+        """`stream_chat`, on the caller's event loop: await it, then iterate."""
+        return self._astream_chat(self._call(messages, kwargs))
+
+    def _chat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        call = self._call(messages, kwargs)
+        response = call.framework.sync.generate(call.prompt, **call.options)
+        return translate.to_chat_response(translate.first_call_only(response) if call.one_tool_call else response)
+
+    async def _achat(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> ChatResponse:
+        call = self._call(messages, kwargs)
+        response = await call.framework.generate(call.prompt, **call.options)
+        return translate.to_chat_response(translate.first_call_only(response) if call.one_tool_call else response)
+
+    # The decorators recognise a stream by its type, so these two must be generators.
+    def _stream_chat(self, call: _Call) -> Generator[ChatResponse, None, None]:
+        answer = translate.StreamedResponse(call.one_tool_call)
+        with closing(call.framework.sync.stream(call.prompt, **call.options)) as chunks:
+            for chunk in chunks:
+                response = answer.add(chunk)
+                if response is not None:
+                    yield response
+
+    async def _astream_chat(self, call: _Call) -> AsyncGenerator[ChatResponse, None]:
+        answer = translate.StreamedResponse(call.one_tool_call)
+        async with aclosing(call.framework.stream(call.prompt, **call.options)) as chunks:
+            async for chunk in chunks:
+                response = answer.add(chunk)
+                if response is not None:
+                    yield response
+
+    # ------------------------------------------------------------------------------------------------- complete
+    # These call the undecorated forms: one question is one pair of events.
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """The answer to a text, sent as one user message."""
+        return _completion(self._chat(self._prompt(prompt, formatted), kwargs))
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
+        """The answer to a text, as it comes."""
+        responses = self._stream_chat(self._call(self._prompt(prompt, formatted), kwargs))
+
+        def stream() -> CompletionResponseGen:
+            with closing(responses):
+                for response in responses:
+                    yield _completion(response)
+
+        return stream()
+
+    @llm_completion_callback()
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """`complete`, on the caller's event loop."""
+        return _completion(await self._achat(self._prompt(prompt, formatted), kwargs))
+
+    @llm_completion_callback()
+    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
+        """`stream_complete`, on the caller's event loop: await it, then iterate."""
+        responses = self._astream_chat(self._call(self._prompt(prompt, formatted), kwargs))
+
+        async def stream() -> CompletionResponseAsyncGen:
+            async with aclosing(responses):
+                async for response in responses:
+                    yield _completion(response)
+
+        return stream()
+
+    def _prompt(self, prompt: str, formatted: bool) -> list[ChatMessage]:
+        text = self.completion_to_prompt(prompt) if self.completion_to_prompt and not formatted else prompt
+        return [ChatMessage(role=MessageRole.USER, content=text)]
+
+    # ------------------------------------------------------------------------------------------------- the call
+    def _call(self, messages: Sequence[ChatMessage], kwargs: Mapping[str, Any]) -> _Call:
+        adapters.check_options(kwargs, _ALSO_TAKEN)
+        options = {name: getattr(self, name) for name in _OPTION_FIELDS}
+        options.update((name, kwargs[name]) for name in kwargs if name not in ("model", "parallel_tool_calls"))
+        if options.get("tools"):
+            options["tools"] = [_tool_spec(tool) for tool in options["tools"]]
+            options["tool_choice"] = _tool_choice(options.get("tool_choice"))
+        given = {key: value for key, value in options.items() if value not in (None, [], ())}
+        framework, name = self._resolve(kwargs.get("model"))
+        one_tool_call = kwargs.get("parallel_tool_calls") is False
+        return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call)
+
+    def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:
+        key = self.api_key.get_secret_value() if self.api_key else None
+        return adapters.resolve(model or self.model, api_key=key, base_url=self.base_url, framework=self.framework)
+
+    # ------------------------------------------------------------------------------------------------- tools
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: str | dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The keywords of `chat` for a chat with tools; the caller's history is not changed."""
+        messages = list(chat_history or [])
+        if user_msg is not None:
+            as_message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
+            messages.append(as_message)
+        prepared: dict[str, Any] = {"messages": messages, **kwargs}
+        if tools:
+            prepared["tools"] = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]
+            prepared["tool_choice"] = tool_choice or ("any" if tool_required else "auto")
+            prepared["parallel_tool_calls"] = allow_parallel_tool_calls
+        return prepared
+
+    def get_tool_calls_from_response(
+        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
+    ) -> list[ToolSelection]:
+        """The calls in a response. Arguments that are still coming are read as far as they go.
+
+        Raises `InvalidRequestError` (a ValueError) when there is none and `error_on_no_tool_call`.
+        """
+        blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
+        if not blocks and error_on_no_tool_call:
+            raise InvalidRequestError("the model was expected to call a tool, but answered without")
+        return [
+            ToolSelection(
+                tool_id=block.tool_call_id or "", tool_name=block.tool_name, tool_kwargs=_arguments(block.tool_kwargs)
+            )
+            for block in blocks
+        ]
+
+    # ------------------------------------------------------------------------------------------------- structured
+    # LlamaIndex's own way forces a tool call, and forgets to when streaming; asking for JSON of that form does both.
+    @dispatcher.span
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """An instance of `output_cls`, from JSON of that form.
+
+        Raises `StructuredOutputError` where the answer does not have it.
+        """
+        if not self._asks_for_json():
+            return cast(Model, super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        _predict_starts(output_cls, prompt, prompt_args)
+        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _predicted(output_cls, self.chat(messages, **options))
+
+    @dispatcher.span
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """`structured_predict`, on the caller's event loop."""
+        if not self._asks_for_json():
+            return cast(Model, await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
+        _predict_starts(output_cls, prompt, prompt_args)
+        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _predicted(output_cls, await self.achat(messages, **options))
+
+    def _structured_stream_call(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Any, None, None]:
+        if not self._asks_for_json():
+            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _objects(output_cls, self.stream_chat(messages, **options))
+
+    async def _structured_astream_call(
+        self,
+        output_cls: type[Model],
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Any, None]:
+        if not self._asks_for_json():
+            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
+        return _aobjects(output_cls, await self.astream_chat(messages, **options))
+
+    def _asks_for_json(self) -> bool:
+        return self.pydantic_program_mode == PydanticProgramMode.DEFAULT
+
+    def _structured_call(
+        self, output_cls: Any, prompt: PromptTemplate, llm_kwargs: Mapping[str, Any] | None, prompt_args: dict[str, Any]
+    ) -> tuple[list[ChatMessage], dict[str, Any]]:
+        messages = self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
+        # `tool_required` and `tool_choice` belong to the other way; callers pass them to every model.
+        ignored = ("tool_required", "tool_choice", "allow_parallel_tool_calls")
+        options = {key: value for key, value in (llm_kwargs or {}).items() if key not in ignored}
+        return messages, {**options, "response_format": output_cls}
+
+
+# --------------------------------------------------------------------------------------------------------- helpers
+def _completion(response: ChatResponse) -> CompletionResponse:
+    return CompletionResponse(
+        text=response.message.content or "",
+        delta=response.delta,
+        raw=response.raw,
+        logprobs=response.logprobs,
+        additional_kwargs=response.additional_kwargs,
+    )
+
+
+def _tool_spec(tool: Any) -> ToolSpec:
+    if isinstance(tool, ToolSpec):
+        return tool
+    function = tool.get("function", tool) if isinstance(tool, Mapping) else tool.metadata.to_openai_tool()["function"]
+    parameters = function.get("parameters") or {"type": "object", "properties": {}}
+    return ToolSpec(function["name"], function.get("description") or "", parameters)
+
+
+def _tool_choice(choice: Any) -> str | None:
+    if isinstance(choice, Mapping):
+        choice = choice.get("function", choice).get("name") or choice.get("type")
+    return "any" if choice in ("required", True) else choice or None
+
+
+def _arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
+    if isinstance(arguments, dict):
+        return arguments
+    try:
+        value = json.loads(arguments) if len(arguments) > _MAX_PARTIAL_ARGUMENTS else parse_partial_json(arguments)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _predict_starts(output_cls: Any, prompt: PromptTemplate, prompt_args: dict[str, Any]) -> None:
+    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
+
+
+def _predicted(output_cls: type[Model], response: ChatResponse) -> Model:
+    result = output_cls.model_validate_json(response.message.content or "")
+    dispatcher.event(LLMStructuredPredictEndEvent(output=result))
+    return result
+
+
+def _objects(output_cls: type[BaseModel], responses: ChatResponseGen) -> Generator[Any, None, None]:
+    from llama_index.core.program.streaming_utils import process_streaming_content_incremental
+
+    current = None
+    for response in responses:
+        current = process_streaming_content_incremental(response, output_cls, current)
+        yield current
+
+
+async def _aobjects(output_cls: type[BaseModel], responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
+    from llama_index.core.program.streaming_utils import process_streaming_content_incremental
+
+    current = None
+    async for response in responses:
+        current = process_streaming_content_incremental(response, output_cls, current)
+        yield current

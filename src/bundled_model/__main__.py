@@ -1,0 +1,59 @@
+"""python -m bundled_model data|tokenizer|train|evaluate|export|smoke"""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def write_data(a: argparse.Namespace) -> None:
+    """Print samples of the mixture, one JSON a line."""
+    from .mixture import Mixture
+    mix = Mixture(a.seed, a.split)
+    for _ in range(a.n):
+        print(json.dumps(mix.draw(), ensure_ascii=False))
+
+
+def make_tokenizer(a: argparse.Namespace) -> None:
+    from .mixture import Mixture
+    from .prompts import LANGCHAIN_JSON, LANGCHAIN_REACT, LLAMA_HEADER
+    from .tokenizer import train
+    mix, folder = Mixture(a.seed), Path(a.out)
+    texts = [t for _ in range(a.n) for _, t in mix.draw()["turns"]]
+    texts += [LLAMA_HEADER, LANGCHAIN_JSON, LANGCHAIN_REACT] * (a.n // 100)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.model").write_bytes(train(texts, a.vocab, a.vocab // 9))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bundled_model")
+    sub = parser.add_subparsers(dest="command", required=True)
+    p = sub.add_parser("data", help="print training samples")
+    p.add_argument("--n", type=int, default=20)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--split", default="train")
+    p.set_defaults(do=write_data)
+    p = sub.add_parser("tokenizer", help="train the tokenizer")
+    p.add_argument("out")
+    p.add_argument("--n", type=int, default=40000)
+    p.add_argument("--seed", type=int, default=5)
+    p.add_argument("--vocab", type=int, default=2560)
+    p.set_defaults(do=make_tokenizer)
+    from . import train
+    p = sub.add_parser("train", help="train the model")
+    train.arguments(p)
+    p.set_defaults(do=train.run)
+    for name in ("evaluate", "export", "smoke"):
+        try:
+            module = __import__(f"{__package__}.{name}", fromlist=["arguments"])
+        except ModuleNotFoundError:
+            continue
+        p = sub.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
+        module.arguments(p)
+        p.set_defaults(do=module.run)
+    a = parser.parse_args()
+    a.do(a)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""Train the model: several single-threaded processes that share their gradients.
+
+Batches hold chats of like length, right-padded; the loss is on the model's turns. Hidden
+matrices go to Muon, the rest to AdamW; the learning rate follows the clock, so that a run
+ends on time. Time in which the processes are stopped does not count, except against --until.
+"""
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from .mixture import Mixture
+from .network import Config, Gemma3
+from .tokenizer import Codec
+
+Row = tuple[list[int], list[int]]
+
+
+class Batches:
+    """Endless batches of about `budget` tokens; every process takes one of about the same width."""
+
+    def __init__(self, codec: Codec, seed: int, budget: int, max_len: int, pool: int = 1500) -> None:
+        self.codec, self.data, self.r = codec, Mixture(seed), random.Random(seed)
+        self.budget, self.max_len, self.pool = budget, max_len, pool
+        self.queue: list[list[Row]] = []
+
+    def cap(self, p: float) -> int:
+        """Short chats first."""
+        return min(self.max_len, 224) if p < .08 else min(self.max_len, 512) if p < .3 else self.max_len
+
+    def fill(self, p: float) -> None:
+        rows: list[Row] = []
+        while len(rows) < self.pool:
+            chat = self.data.draw(p)
+            row = self.codec.encode(chat["turns"], chat["meta"].get("learn_last", False))
+            if len(row[0]) <= self.cap(p):
+                rows.append(row)
+        rows.sort(key=lambda x: len(x[0]) + self.r.random() * 8)
+        batch: list[Row] = []
+        for row in rows:
+            if batch and (len(row[0]) + 8) * (len(batch) + 1) > self.budget:
+                self.queue.append(batch)
+                batch = []
+            batch.append(row)
+
+    def next(self, p: float, where: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """`where` in 0..1 says how long the chats are; the same number in every process."""
+        if len(self.queue) < 3:
+            self.queue.clear()
+            self.fill(p)
+        batch = self.queue.pop(int(where * len(self.queue)))
+        width = -(-max(len(i) for i, _ in batch) // 8) * 8
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        targets = torch.full((len(batch), width), -100)
+        for n, (i, learn) in enumerate(batch):
+            t = torch.tensor(i)
+            ids[n, :len(i)] = t
+            targets[n, :len(i) - 1] = torch.where(torch.tensor(learn[1:]).bool(), t[1:], -100)
+        return ids, targets
+
+
+def newton_schulz(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Orthogonalise a stack of matrices [n, a, b]."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g.bfloat16()
+    flip = x.shape[-2] > x.shape[-1]
+    x = x.mT if flip else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        y = x @ x.mT
+        x = a * x + (b * y + c * y @ y) @ x
+    return (x.mT if flip else x).to(g.dtype)
+
+
+class Muon:
+    """Momentum 0.95 (Nesterov), orthogonalised; each process does its share of the matrices."""
+
+    def __init__(self, params: list[torch.nn.Parameter], rank: int, world: int, decay: float = 0.01) -> None:
+        self.params, self.rank, self.world, self.decay = params, rank, world, decay
+        self.momentum = [torch.zeros_like(p) for p in params]
+        self.flat = torch.zeros(sum(p.numel() for p in params))
+        self.views = [v.view_as(p) for v, p in zip(self.flat.split([p.numel() for p in params]), params)]
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        self.flat.zero_()
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for i, p in enumerate(self.params):
+            assert p.grad is not None
+            self.momentum[i].mul_(0.95).add_(p.grad)
+            groups.setdefault(tuple(p.shape), []).append(i)
+        for shape, members in groups.items():
+            mine = members[self.rank::self.world]
+            if not mine:
+                continue
+            update = newton_schulz(torch.stack([self.params[i].grad + 0.95 * self.momentum[i] for i in mine]))
+            for i, u in zip(mine, update):
+                self.views[i].copy_(u * max(1, shape[0] / shape[1]) ** 0.5)
+        dist.all_reduce(self.flat)
+        for p, u in zip(self.params, self.views):
+            p.mul_(1 - lr * self.decay).add_(u, alpha=-lr)
+
+
+class Clock:
+    """Progress 0..1 by the time spent in steps, squeezed so that 1 is reached by `until`."""
+
+    def __init__(self, minutes: float, until: str, progress: float = 0.0) -> None:
+        self.left, self.p, self.last = minutes * 60, progress, time.time()
+        self.end = math.inf
+        if until:
+            h, m = map(int, until.split(":"))
+            now = datetime.datetime.now()
+            self.end = now.replace(hour=h, minute=m, second=0, microsecond=0).timestamp()
+            if self.end < time.time():
+                self.end += 86400
+
+    def tick(self) -> float:
+        now = time.time()
+        dt, self.last = min(now - self.last, 5.0), now
+        remaining = max(min(self.left, self.end - now + dt), 1e-9)
+        self.p = 1.0 if dt >= remaining else self.p + (1 - self.p) * dt / remaining
+        self.left -= dt
+        return self.p
+
+
+def schedule(p: float, step: int) -> float:
+    return min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(p, 1.0))))
+
+
+def save(folder: Path, model: Gemma3, average: list[torch.Tensor], state: dict[str, object]) -> None:
+    """The averaged weights as the checkpoint, and all that is needed to go on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = [p.detach().clone() for p in model.parameters()]
+    with torch.no_grad():
+        for p, a in zip(model.parameters(), average):
+            p.copy_(a)
+        model.save(folder)
+        for p, r in zip(model.parameters(), raw):
+            p.copy_(r)
+    torch.save({**state, "raw": raw}, folder / "state.part")
+    os.replace(folder / "state.part", folder / "state.pt")
+
+
+def worker(rank: int, a: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(a.port))
+    dist.init_process_group("gloo", rank=rank, world_size=a.workers, timeout=datetime.timedelta(hours=1))
+    torch.manual_seed(a.seed)
+    out = Path(a.out)
+    codec = Codec(out / "tokenizer.model")
+    config = Config(vocab_size=codec.size, hidden_size=a.hidden, intermediate_size=a.ffn, num_hidden_layers=a.layers, sliding_window=a.window)
+    source = out if a.resume else Path(a.init) if a.init else None
+    model = Gemma3.load(source) if source else Gemma3(config)
+    state = torch.load(out / "state.pt", weights_only=False) if a.resume else {}
+    params = list(model.parameters())
+    if state:
+        with torch.no_grad():
+            for p, r in zip(params, state["raw"]):
+                p.copy_(r)
+    matrices = [p for k, p in model.named_parameters() if p.dim() == 2 and "embed" not in k]
+    known = {id(p) for p in matrices}
+    rest = [p for p in params if id(p) not in known]
+    adam = torch.optim.AdamW(rest, lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    muon = Muon(matrices, rank, a.workers)
+    step, tokens, seconds = int(state.get("step", 0)), float(state.get("tokens", 0)), float(state.get("seconds", 0))
+    if state:
+        adam.load_state_dict(state["adam"])
+        muon.momentum = state["muon"]
+    average = [p.detach().clone() for p in params]
+    flat = torch.zeros(sum(p.numel() for p in params) + 4)
+    views = [v.view_as(p) for v, p in zip(flat[:-4].split([p.numel() for p in params]), params)]
+    data = Batches(codec, 1000 * (a.seed + 1) + rank + 100 * step, a.budget, a.max_len)
+    shared = random.Random(a.seed + step)
+    clock = Clock(a.minutes, a.until, float(state.get("progress", 0)) if a.progress < 0 else a.progress)
+    log = open(out / "log.txt", "a", buffering=1)
+
+    def say(text: str) -> None:
+        if rank == 0:
+            log.write(text + "\n")
+            print(text, flush=True)
+
+    say(f"{datetime.datetime.now():%H:%M:%S} {sum(p.numel() for p in params) / 1e6:.2f}M parameters, {a}")
+    p, loss_average, saved, tested, mark = clock.p, 0.0, time.time(), time.time(), (time.time(), tokens)
+    start = time.time()
+    while p < 1:
+        ids, targets = data.next(p, shared.random())
+        for q, v in zip(params, views):
+            q.grad = v
+        flat.zero_()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(ids, targets)
+        loss.backward()
+        flat[-4], flat[-3], flat[-2] = loss.item(), int((ids != 0).sum()), clock.tick() if rank == 0 else 0.0
+        dist.all_reduce(flat)
+        value, count, p = float(flat[-4]) / a.workers, float(flat[-3]), float(flat[-2])
+        flat /= a.workers
+        scale = schedule(p, step)
+        torch.nn.utils.clip_grad_norm_(rest, 1.0)
+        for group in adam.param_groups:
+            group["lr"] = a.lr * scale
+        adam.step()
+        muon.step(a.muon * scale)
+        step, tokens = step + 1, tokens + count
+        loss_average = value if not loss_average else 0.98 * loss_average + 0.02 * value
+        if rank == 0:
+            keep = min(0.998, (1 + step) / (10 + step))
+            torch._foreach_lerp_(average, [q.detach() for q in params], 1 - keep)
+            now = time.time()
+            if step % 50 == 0:
+                say(f"{datetime.datetime.now():%H:%M:%S} step {step} progress {p:.3f} {tokens / 1e6:.2f}M tokens {(tokens - mark[1]) / (now - mark[0]):.0f}/s loss {loss_average:.4f}")
+                mark = (now, tokens)
+            if now - saved > a.save * 60 or p >= 1:
+                save(out, model, average, {"adam": adam.state_dict(), "muon": muon.momentum, "step": step, "tokens": tokens, "progress": p, "seconds": seconds + now - start})
+                saved = time.time()
+                if a.test and (now - tested > a.test * 60):
+                    tested = now
+                    subprocess.Popen(["nice", "-n", "19", sys.executable, "-m", "bundled_model", "evaluate", str(out), "--quick"],
+                                     stdout=open(out / "quick.txt", "a"), stderr=subprocess.STDOUT)
+    say(f"{datetime.datetime.now():%H:%M:%S} done: {step} steps, {tokens / 1e6:.2f}M tokens, {seconds + time.time() - start:.0f} s")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("out", help="the run's folder; holds tokenizer.model")
+    add("--minutes", type=float, default=75)
+    add("--until", default="", help="HH:MM, the latest end")
+    add("--workers", type=int, default=3)
+    add("--hidden", type=int, default=192)
+    add("--ffn", type=int, default=512)
+    add("--layers", type=int, default=6)
+    add("--window", type=int, default=512)
+    add("--budget", type=int, default=4096, help="tokens a batch and process")
+    add("--max-len", type=int, default=1024)
+    add("--lr", type=float, default=3e-3, help="AdamW")
+    add("--muon", type=float, default=0.02)
+    add("--seed", type=int, default=0)
+    add("--port", type=int, default=29571)
+    add("--save", type=float, default=5, help="minutes between checkpoints")
+    add("--test", type=float, default=8, help="minutes between quick evaluations; 0: none")
+    add("--init", default="", help="start from this checkpoint's weights")
+    add("--resume", action="store_true", help="go on with the run of this folder")
+    add("--progress", type=float, default=-1, help="start at this point of the schedule")
+
+
+def run(a: argparse.Namespace) -> None:
+    if a.workers == 1:
+        worker(0, a)
+    else:
+        mp.spawn(worker, (a,), nprocs=a.workers)

@@ -1,0 +1,391 @@
+"""`LLMConfig`: every setting, and the one function that decides which source wins.
+
+Environment `LLM_FRAMEWORK_<FIELD>` > values given in code > YAML > defaults. Nothing else in the package reads the
+environment, except `secrets` for keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from .errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+ENV_PREFIX = "LLM_FRAMEWORK_"
+CONFIG_VARIABLE = "LLM_FRAMEWORK_CONFIG"
+CONFIG_FILE = "framework_config.yaml"
+_OTHER_VARIABLES = {"CONFIG", "ISA"}  # ours, but no field: the YAML file's path, the C++ engine's kernel table
+_APP = "llm-framework"
+
+DEFAULT_CONCURRENCY = 10
+NATIVE_CONCURRENCY = 64  # native models answer many requests in one batch
+
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def default_models_dir() -> Path:
+    """`/.models` if it exists, else `models` in the user's data folder."""
+    shared = Path("/.models")
+    if shared.is_dir():
+        return shared
+    from platformdirs import user_data_path
+
+    return user_data_path(_APP, appauthor=False) / "models"
+
+
+def default_cache_path() -> Path:
+    """Where the registry remembers what it found."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path(_APP, appauthor=False) / "models.json"
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
+def _as_path(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str) and value else value
+
+
+def _as_secret(value: Any) -> Any:
+    return SecretStr(value) if isinstance(value, str) else value
+
+
+def _as_upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+ExpandedPath = Annotated[Path, BeforeValidator(_as_path)]
+
+
+class Credentials(BaseModel):
+    """How to reach one provider or endpoint. `provider` names the dialect where the section's own name is none.
+
+    Settings that only one provider knows stand beside these; they are passed on to its backend.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    provider: str | None = None
+    api_key: Annotated[SecretStr, BeforeValidator(_as_secret)] | None = None
+    api_key_env: str | None = None
+    api_key_command: str | list[str] | None = None
+    base_url: str | None = None
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+
+    def __repr_args__(self) -> Any:
+        for name, value in super().__repr_args__():
+            yield name, value if name in type(self).model_fields else "***"  # an unknown setting may be a secret
+
+
+class LLMConfig(BaseModel):
+    """The framework's settings; each field's meaning stands beside it. A value once made does not change.
+
+    `LLMConfig(**values)` and `LLMConfig.load(path, values)` both obey the environment and the YAML file. Raises
+    `ConfigurationError` naming the key, and the file and line, for unknown keys and wrong types.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    # models
+    models_dir: ExpandedPath = Field(default_factory=default_models_dir)
+    auto_discover_models: bool = True
+    default_model: str | None = None
+    quantization: str | None = None
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
+    num_threads: Positive = Field(default_factory=_num_cores)
+    # performance; times in seconds, None is no limit
+    max_concurrent_requests: Positive | dict[str, Positive] = DEFAULT_CONCURRENCY  # per model
+    max_queue: Annotated[int, Field(ge=0)] = 1000  # waiting requests, per model
+    default_timeout: Seconds | None = 300.0  # one deadline over retries, waits, fallbacks and the reading of the stream
+    attempt_timeout: Seconds | None = None
+    connect_timeout: Seconds | None = 10.0
+    first_token_timeout: Seconds | None = None
+    idle_timeout: Seconds | None = 60.0
+    max_retries: Annotated[int, Field(ge=0)] = 2
+    # generation
+    default_max_tokens: Positive | None = 512
+    default_temperature: Annotated[float, Field(ge=0, le=100)] | None = 0.7
+    default_top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    default_top_k: Annotated[int, Field(ge=0)] | None = None
+    # the rest: a section each
+    api_credentials: dict[str, Credentials] = Field(default_factory=dict)
+    enable_fallbacks: bool = True
+    fallback_models: list[str] = Field(default_factory=list)
+    breaker_failures: Positive = 5
+    breaker_cooldown: Seconds = 30.0
+    plugin_dirs: list[ExpandedPath] = Field(default_factory=list)
+    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)  # a plugin's settings may hold keys
+    log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = "WARNING"
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, yaml_path: str | os.PathLike[str] | None = None, /, **values: Any) -> None:
+        settings = _merge(yaml_path, values)
+        try:
+            super().__init__(**{name: setting.value for name, setting in settings.items()})
+        except ValidationError as error:
+            raise _explain(error, settings) from None
+        self._origins = {name: setting.origin for name, setting in settings.items()}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None, values: Mapping[str, Any] | None = None) -> LLMConfig:
+        """The configuration from a YAML file and values given in code. Without `path`: the file that
+        `LLM_FRAMEWORK_CONFIG` names, else `framework_config.yaml` here or in the user's configuration folder."""
+        return cls(path, **dict(values or {}))
+
+    def origin(self, field: str) -> str:
+        """Where the field's value came from: "default", "code", "YAML file PATH, line N" or "environment variable
+        NAME"."""
+        if field not in type(self).model_fields:
+            raise ConfigurationError(f"no setting is named {field!r}{_nearest(field, type(self).model_fields)}")
+        return self._origins.get(field, "default")
+
+    def concurrency_of(self, model: str, backend_type: str) -> int:
+        """How many requests of this model may run at once."""
+        limit = self.max_concurrent_requests
+        if isinstance(limit, dict) and model in limit:
+            return limit[model]
+        if isinstance(limit, int) and self.origin("max_concurrent_requests") != "default":
+            return limit
+        return NATIVE_CONCURRENCY if backend_type == "native" else DEFAULT_CONCURRENCY
+
+
+# ----------------------------------------------------------------------------------------------------- the one merge
+class Setting(NamedTuple):
+    """A value and where it came from. `lines` maps key paths inside the value to their lines in the YAML file."""
+
+    value: Any
+    origin: str
+    file: Path | None = None
+    lines: Mapping[tuple[str, ...], int] = {}
+
+
+def _merge(yaml_path: str | os.PathLike[str] | None, values: Mapping[str, Any]) -> dict[str, Setting]:
+    """Every value that is given anywhere, the strongest source winning."""
+    path = _find_yaml(yaml_path)
+    settings = _from_yaml(path) if path else {}
+    settings.update(_from_code(values))
+    settings.update(_from_environment())
+    return settings
+
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "models": (
+        "models_dir", "auto_discover_models", "default_model", "quantization", "memory_limit_gb", "num_threads",
+    ),
+    "performance": (
+        "max_concurrent_requests", "max_queue", "default_timeout", "attempt_timeout", "connect_timeout",
+        "first_token_timeout", "idle_timeout", "max_retries",
+    ),
+    "generation": ("default_max_tokens", "default_temperature", "default_top_p", "default_top_k"),
+    "api_credentials": ("api_credentials",),
+    "fallbacks": ("enable_fallbacks", "fallback_models"),
+    "reliability": ("breaker_failures", "breaker_cooldown"),
+    "plugins": ("plugin_dirs", "plugins"),
+    "logging": ("log_level",),
+}  # fmt: skip
+"""The YAML sections and their fields. Fields may also stand at the top level of the file."""
+
+
+def _flatten(document: Mapping[Any, Any]) -> dict[tuple[str, ...], Any]:
+    """The document's values by key path: ("generation", "default_top_p") or, flat, ("default_top_p",)."""
+    flat: dict[tuple[str, ...], Any] = {}
+    for key, value in document.items():
+        name = str(key)
+        if name not in SECTIONS or not isinstance(value, Mapping):
+            if name not in SECTIONS or name in LLMConfig.model_fields or value is not None:
+                flat[(name,)] = value
+            continue
+        inside = {str(k): v for k, v in value.items()}
+        if name in LLMConfig.model_fields:  # `plugins` and `api_credentials` are both a section and a field
+            flat.update({(name, k): inside.pop(k) for k in SECTIONS[name] if k in inside})
+            if inside or (name, name) not in flat:
+                flat[(name,)] = {**(flat.pop((name, name), None) or {}), **inside}
+        else:
+            flat.update({(name, k): v for k, v in inside.items()})
+    return flat
+
+
+def _check_known(path: tuple[str, ...], where: str) -> str:
+    """The field that the key path names; an error if there is none."""
+    section, key = (path[0], path[-1]) if len(path) > 1 else (None, path[0])
+    known = SECTIONS[section] if section else tuple(LLMConfig.model_fields)
+    if key in known:
+        return key
+    if section is None and key in SECTIONS:
+        raise ConfigurationError(f"{where}: {key!r} is a section and must hold {', '.join(SECTIONS[key])}")
+    home = next((name for name, fields in SECTIONS.items() if key in fields), None)
+    hint = f"; it belongs in the section {home!r}" if section and home else _nearest(key, known)
+    raise ConfigurationError(f"{where}: unknown setting {'.'.join(path)!r}{hint}")
+
+
+def _from_code(values: Mapping[str, Any]) -> dict[str, Setting]:
+    flat = _flatten(values)
+    return {_check_known(path, "values given in code"): Setting(value, "code") for path, value in flat.items()}
+
+
+def _from_environment() -> dict[str, Setting]:
+    settings: dict[str, Setting] = {}
+    for variable, text in os.environ.items():
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        name = variable[len(ENV_PREFIX) :]
+        if name in _OTHER_VARIABLES:
+            continue
+        field = name.lower()
+        if field not in LLMConfig.model_fields or name != name.upper():
+            logger.debug("ignoring the environment variable %s: no setting has that name", variable)
+        elif text.strip() or _is_list(field):
+            settings[field] = Setting(_parse_text(field, text, variable), f"environment variable {variable}")
+    return settings
+
+
+def _is_list(field: str) -> bool:
+    return str(LLMConfig.model_fields[field].annotation).startswith("list[")
+
+
+def _parse_text(field: str, text: str, variable: str) -> Any:
+    """A variable's text as the field's type: comma-separated lists, JSON for mappings, none for "no value"."""
+    text = text.strip()
+    if _is_list(field):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise ConfigurationError(f"environment variable {variable}: the value is not valid JSON: {error}") from None
+    annotation: Any = LLMConfig.model_fields[field].annotation
+    if text.lower() in ("none", "null") and type(None) in getattr(annotation, "__args__", ()):
+        return None
+    try:
+        for constraint in LLMConfig.model_fields[field].metadata:
+            annotation = Annotated[annotation, constraint]
+        return TypeAdapter(annotation).validate_python(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}, not {text!r}") from None
+
+
+# -------------------------------------------------------------------------------------------------------------- YAML
+def _find_yaml(path: str | os.PathLike[str] | None) -> Path | None:
+    named = path or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        found = Path(named).expanduser()
+        if not found.is_file():
+            source = "" if path else f" (named by {CONFIG_VARIABLE})"
+            raise ConfigurationError(f"the configuration file {found}{source} does not exist")
+        return found
+    from platformdirs import user_config_path
+
+    candidates = (Path(CONFIG_FILE), user_config_path(_APP, appauthor=False) / CONFIG_FILE)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _from_yaml(path: Path) -> dict[str, Setting]:
+    document, lines = _read_yaml(path)
+    settings: dict[str, Setting] = {}
+    for key_path, value in _flatten(document).items():
+        line = lines.get(key_path, 1)
+        where = f"{path}, line {line}"
+        name = _check_known(key_path, where)
+        if name in settings:
+            raise ConfigurationError(f"{where}: {name!r} is set twice in this file")
+        settings[name] = Setting(value, f"YAML file {where}", path, _lines_below(lines, key_path, line))
+    return settings
+
+
+def _lines_below(
+    lines: Mapping[tuple[str, ...], int], key_path: tuple[str, ...], line: int
+) -> dict[tuple[str, ...], int]:
+    length = len(key_path)
+    below = {path[length:]: number for path, number in lines.items() if path[:length] == key_path}
+    return {**below, (): line}
+
+
+def _read_yaml(path: Path) -> tuple[dict[Any, Any], dict[tuple[str, ...], int]]:
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise ConfigurationError(f"{path}, line {line}: this is not valid YAML: {error.problem}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path}, line 1: the configuration file cannot be read: {error}") from None
+    if document is None:
+        return {}, {}
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path}, line 1: the file must hold a mapping of settings")
+    lines: dict[tuple[str, ...], int] = {}
+    _collect_lines(node, (), lines, path)
+    return document, lines
+
+
+def _collect_lines(node: Any, key_path: tuple[str, ...], lines: dict[tuple[str, ...], int], file: Path) -> None:
+    """The line of every key below `node`. A key that stands twice is an error: YAML would silently take the last."""
+    if not isinstance(getattr(node, "value", None), list):
+        return
+    seen: set[str] = set()
+    for index, child in enumerate(node.value):
+        key, value = child if isinstance(child, tuple) else (None, child)
+        name = str(key.value) if key is not None else str(index)
+        line = (key if key is not None else value).start_mark.line + 1
+        if name in seen and name != "<<":
+            raise ConfigurationError(f"{file}, line {line}: {name!r} is set twice in this file")
+        seen.add(name)
+        path = (*key_path, name)
+        lines[path] = line
+        _collect_lines(value, path, lines, file)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+def _explain(error: ValidationError, settings: Mapping[str, Setting]) -> ConfigurationError:
+    """The first fault that pydantic found, told in our words: the place, the key, what is wrong with it."""
+    details = error.errors(include_url=False, include_context=False)
+    name = str(details[0]["loc"][0])
+    setting = settings.get(name, Setting(None, "default"))
+    return ConfigurationError(f"{_place(setting, details[0])}: {_fault(name, details)}")
+
+
+def _place(setting: Setting, detail: ErrorDetails) -> str:
+    if setting.file is None:
+        return "values given in code" if setting.origin == "code" else setting.origin
+    inner = tuple(str(part) for part in detail["loc"][1:])
+    known = (inner[:length] for length in range(len(inner), -1, -1))
+    line = next(setting.lines[path] for path in known if path in setting.lines)
+    return f"{setting.file}, line {line}"
+
+
+def _fault(name: str, details: list[ErrorDetails]) -> str:
+    # A union reports each of its members; their messages together say what is allowed.
+    inner = [str(part) for part in details[0]["loc"][1:]]
+    same = [detail for detail in details if str(detail["loc"][0]) == name]
+    messages = list(dict.fromkeys(detail["msg"] for detail in same))
+    key = ".".join([name, *inner]) if name == "api_credentials" else name
+    shown = "" if name in ("api_credentials", "plugins") else f", not {details[0]['input']!r}"  # may hold a secret
+    return f"{key}: {' or '.join(messages)}{shown}"
+
+
+def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,47 @@
+"""How a family of models is told its tools and how it calls them; one file a dialect.
+
+A dialect turns a request into the turns that a chat template takes, and gives the parser for what the model writes.
+`prompted` serves every model without tool tokens of its own; a family that has them gets a file of its own and a line
+in `choose_dialect`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypedDict
+
+from ...types import InferenceRequest
+from ..tool_calls import OutputParser
+
+Quote = Callable[[str], str]
+"""Marks text that comes from outside, so that no special token can be written in it (see `SpecialGuard`)."""
+
+
+class Turn(TypedDict):
+    """A message as chat templates take it."""
+
+    role: str
+    content: str
+
+
+class Dialect(Protocol):
+    """Both directions of one way to speak to a model."""
+
+    markers: frozenset[str]
+    """Special tokens that the parser reads: they are part of the answer's text; all others are left out of it."""
+    ends: frozenset[str]
+    """Special tokens that a model writes only after its answer is over, besides those that its files call its end."""
+
+    def turns(self, request: InferenceRequest, quote: Quote = str) -> list[Turn]:
+        """The chat as `system`, `user` and `assistant` turns, tools and results written in; everything that is not the
+        dialect's own goes through `quote`. Raises `UnsupportedFeatureError` for parts that are not text."""
+
+    def parser(self, request: InferenceRequest) -> OutputParser:
+        """A fresh parser for the answer to `request`."""
+
+
+def choose_dialect(template_source: str | None = None) -> Dialect:
+    """The dialect of the model whose chat template is `template_source` (None: it has none)."""
+    from .prompted import PromptedDialect
+
+    return PromptedDialect()

@@ -1,0 +1,187 @@
+"""Which models a folder holds, and what they are called. Reads headers, never weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import LLMFrameworkError
+from .model_info import ModelInfo, ModelType
+
+GIB = 2**30
+RUNTIME_OVERHEAD = 1.2  # weights take their own size; caches and scratch space come on top
+
+_SPLIT_GGUF = re.compile(r"-(\d{5})-of-\d{5}$")
+_SNAPSHOT = re.compile(r"^models--(?:.+--)?(.+)$")
+# Format and quantisation words at the end of a name. Several may follow each other: gemma-2b-it-q4_k_m-gguf.
+_SUFFIX = re.compile(
+    r"[-_.](sbs|gguf|hf|safetensors|sfp|nuq|bf16|bfloat16|f16|fp16|float16|f32|fp32|float32|fp8|i8|int8|int4|8bit|4bit"
+    r"|i?q\d+(?:_[a-z0-9]+){0,2}|single|split)$"
+)
+_WORDS = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model on disk. `kind` is "safetensors", "sbs" or "gguf"; `long_name` the name before suffixes are dropped;
+    `fingerprint` changes when a file of the model does."""
+
+    path: Path
+    kind: str
+    long_name: str
+    fingerprint: str
+
+
+def scan(folder: Path) -> Iterator[FoundModel]:
+    """The models below `folder`. Folders that cannot be read and links that go round in circles are passed over."""
+    seen: set[str] = set()
+    for directory, subfolders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        path = Path(directory)
+        if "config.json" in files and any(name.endswith(".safetensors") for name in files):
+            yield _found(path, "safetensors", _folder_name(path), _weight_files(path, files))
+        for name in sorted(files):
+            yield from _found_file(path / name)
+
+
+def describe(found: FoundModel) -> ModelInfo:
+    """What the headers say, under the long name. A broken model is described too, with metadata["error"]."""
+    from .native.formats import inspect_model
+
+    try:
+        header = inspect_model(found.path)
+    except LLMFrameworkError as error:
+        return _undescribed(found, error.message)
+    except Exception as error:  # one bad file must not hide the others
+        return _undescribed(found, f"{type(error).__name__}: {error}")
+    metadata: dict[str, Any] = {"format": header.format, "family": header.family, "architecture": header.architecture}
+    metadata["has_tokenizer"] = header.has_tokenizer
+    return ModelInfo(
+        found.long_name,
+        model_type=_model_type(found, header.has_chat_template),
+        path=found.path,
+        context_length=header.context_length,
+        memory_requirement_gb=round(header.num_bytes * RUNTIME_OVERHEAD / GIB, 3),
+        parameters=header.num_parameters,
+        quantization=header.weight_type,
+        metadata=metadata,
+    )
+
+
+def short_name(long_name: str) -> str:
+    """The name less format and quantisation suffixes: `gemma-2b-it-sfp` is `gemma-2b-it`."""
+    while match := _SUFFIX.search(long_name):
+        if not match.start():
+            break
+        long_name = long_name[: match.start()]
+    return long_name
+
+
+def assign_names(infos: Iterable[ModelInfo], reserved: Iterable[str] = ()) -> tuple[list[ModelInfo], dict[str, str]]:
+    """The infos under their final names, and the other names (aliases) that lead to them.
+
+    Suffixes are dropped where the shorter name stays unique. Two models with the same long name are told apart by
+    their format, then by the folder they stand in, then by a number.
+    """
+    long_infos = _unique_long_names(sorted(infos, key=lambda info: str(info.path)), set(reserved))
+    counts = Counter(short_name(info.name) for info in long_infos)
+    taken = {info.name for info in long_infos} | set(reserved)
+    named: list[ModelInfo] = []
+    aliases: dict[str, str] = {}
+    for info in long_infos:
+        short = short_name(info.name)
+        name = short if counts[short] == 1 and (short == info.name or short not in taken) else info.name
+        named.append(replace(info, name=name))
+        for alias in (info.name, info.path.name.lower() if info.path else info.name):
+            if alias != name:
+                aliases.setdefault(alias, name)
+    return named, aliases
+
+
+def _unique_long_names(infos: list[ModelInfo], taken: set[str]) -> list[ModelInfo]:
+    counts = Counter(info.name for info in infos)
+    result = []
+    for info in infos:
+        name = info.name
+        if counts[name] > 1 or name in taken:
+            kind = str(info.metadata.get("format", "")).replace("safetensors", "hf")
+            parent = info.path.parent.name.lower() if info.path else ""
+            candidates = [f"{name}-{kind}", f"{parent}/{name}", *(f"{name}-{number}" for number in range(2, 1000))]
+            name = next(candidate for candidate in candidates if candidate not in taken and candidate not in counts)
+        taken.add(name)
+        result.append(replace(info, name=name))
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------------- one file
+def _found_file(path: Path) -> Iterator[FoundModel]:
+    suffix = path.suffix.lower()
+    if suffix not in (".sbs", ".gguf"):
+        return
+    stem, files = path.stem.lower(), [path]
+    if suffix == ".gguf" and (match := _SPLIT_GGUF.search(stem)):
+        if int(match.group(1)) != 1:
+            return  # the first part speaks for all
+        stem = stem[: match.start()]
+        files = sorted(path.parent.glob(f"{path.stem[: match.start()]}-*-of-*{path.suffix}"))
+    yield _found(path, suffix[1:], stem, files)
+
+
+def _found(path: Path, kind: str, name: str, files: Iterable[Path]) -> FoundModel:
+    return FoundModel(path, kind, name, ";".join(_stamp(file) for file in files))
+
+
+def _stamp(file: Path) -> str:
+    try:
+        status = file.stat()
+    except OSError:
+        return f"{file.name}:?"
+    return f"{file.name}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def _weight_files(folder: Path, files: Iterable[str]) -> list[Path]:
+    return [folder / name for name in sorted(files) if name.endswith((".safetensors", ".json", ".jinja", ".model"))]
+
+
+def _folder_name(path: Path) -> str:
+    # Hugging Face's download cache: models--google--gemma-2b-it/snapshots/<commit>
+    if path.parent.name == "snapshots" and (match := _SNAPSHOT.match(path.parent.parent.name)):
+        return match.group(1).lower()
+    return path.resolve().name.lower() if not path.name else path.name.lower()
+
+
+# ------------------------------------------------------------------------------------------------------- what it says
+def _undescribed(found: FoundModel, error: str) -> ModelInfo:
+    metadata = {"format": found.kind, "error": error}
+    return ModelInfo(found.long_name, model_type=_model_type(found, False), path=found.path, metadata=metadata)
+
+
+def _model_type(found: FoundModel, has_chat_template: bool) -> ModelType:
+    config = _hf_config(found.path) if found.kind == "safetensors" else {}
+    words = set(_WORDS.split(found.long_name))
+    if "embedding" in found.long_name or (found.path / "modules.json").is_file():
+        return ModelType.EMBEDDING
+    if "vision_config" in config:
+        return ModelType.MULTIMODAL
+    if words & {"pt", "base"} and not has_chat_template:
+        return ModelType.COMPLETION
+    return ModelType.CHAT
+
+
+def _hf_config(folder: Path) -> Mapping[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,293 @@
+"""`InferenceEngine`: takes one request to one model and brings its stream of chunks back.
+
+On the way down: the model's name, configured defaults, pre hooks, a slot, the loaded backend, attempts up to the
+first visible chunk. On the way up: the chunks, and at the end the whole response with usage, timings and the post
+hooks' say. One deadline holds over all of it. Falling back to another model is the framework's.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import anyio
+
+from .backends import backend_names
+from .batch import gather_in_order
+from .config import DEFAULT_CONCURRENCY, LLMConfig
+from .errors import ModelNotFoundError, RequestCancelledError
+from .limiter import Limiter
+from .metrics import Metrics, Outcome
+from .model_info import ModelInfo
+from .plugins import PluginManager
+from .pool import BackendPool
+from .registry import ModelRegistry
+from .retry import with_retries
+from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
+from .types import Chunk, InferenceRequest, InferenceResponse
+
+__all__ = ["CallOptions", "InferenceEngine"]
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIME = 5.0  # seconds that a backend may take to close its stream
+_engines: weakref.WeakSet[InferenceEngine] = weakref.WeakSet()
+
+
+class InferenceEngine:
+    """Runs requests. May be used from several threads and event loops at the same time; limits hold over all of them.
+
+    `config` and `plugin_manager` default to the configuration as it is found and to no plugins.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        config: LLMConfig | None = None,
+        plugin_manager: PluginManager | None = None,
+    ) -> None:
+        self.registry = registry
+        self.config = config if config is not None else LLMConfig()
+        self.plugin_manager = plugin_manager if plugin_manager is not None else PluginManager()
+        self.metrics = Metrics()
+        self.declare_providers()
+        self._before_fork: list[Any] = []
+        self._reset()
+        _engines.add(self)
+
+    def declare_providers(self) -> None:
+        """Tell the registry the names that may stand before a colon: endpoints of the configuration, installed
+        backends, and plugins."""
+        for name in backend_names():
+            self.registry.declare_provider(name, name)
+        for name, backend_type in self.plugin_manager.providers().items():
+            self.registry.declare_provider(name, backend_type)
+        for name, credentials in self.config.api_credentials.items():
+            if credentials.provider is not None:
+                self.registry.declare_provider(name, credentials.provider)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._limiters: dict[str, Limiter] = {}
+        self._running: dict[int, RunningRequest] = {}
+        self.pool = BackendPool(self.config, self.plugin_manager)
+
+    def _after_fork(self) -> None:
+        # Locks may be held, and the threads of loaded models are not there. Keep what the parent had alive (freeing it
+        # would wait for those threads) and begin anew.
+        self._before_fork.append((self.pool, self._limiters, self._running))
+        self._reset()
+
+    # ------------------------------------------------------------------------------------------------------ requests
+    async def generate_text(
+        self, request: InferenceRequest, *, options: CallOptions | None = None
+    ) -> InferenceResponse:
+        """The whole answer: the stream, folded. Errors as in `generate_stream`."""
+        response: InferenceResponse | None = None
+        async with aclosing(self.generate_stream(request, options=options)) as chunks:
+            async for chunk in chunks:
+                response = chunk.response or response
+        assert response is not None  # the last chunk of every stream that ends without an error holds it
+        return response
+
+    async def generate_batch(
+        self,
+        requests: Iterable[InferenceRequest],
+        *,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+    ) -> list[InferenceResponse]:
+        """The answers in the order of the requests, `max_concurrency` of them at a time (default: the model's own
+        limit). The first error cancels the rest, unless `return_exceptions` puts errors in the answers' places."""
+        requests = list(requests)
+        return await gather_in_order(
+            [partial(self.generate_text, request) for request in requests],
+            max_concurrency=max_concurrency or self.concurrency_of(request.model_name for request in requests),
+            return_exceptions=return_exceptions,
+        )
+
+    async def generate_stream(
+        self, request: InferenceRequest, *, options: CallOptions | None = None
+    ) -> AsyncGenerator[Chunk, None]:
+        """The answer's chunks as they come; the last one holds finish_reason, usage and the whole `response`.
+
+        Closing the iterator stops the work underneath. Raises the errors of `llm_framework.errors`; what breaks off
+        after the first visible chunk is `StreamInterruptedError` (or the limit that passed) with the partial response.
+        """
+        run = RunningRequest(request, self.config, options or CallOptions())
+        with self._lock:
+            self._running[id(run)] = run
+        outcome: Outcome = "cancelled"  # as it stays when the consumer goes away
+        try:
+            async with AsyncExitStack() as held:
+                await self._prepare(run)
+                await self._take_slot(run, held)
+                stream, first_chunks = await self._open_with_retries(run, held)
+                for chunk in first_chunks:
+                    yield chunk
+                while (next_chunk := await run.next_chunk(stream)) is not None:
+                    yield next_chunk
+                last = await self._finish(run)
+            outcome = "ok"
+        except Exception as error:
+            outcome = "cancelled" if isinstance(error, RequestCancelledError) else "failed"
+            raise_from(run.explain(error), error)
+        finally:  # before the last chunk goes out: its reader may never come back for more
+            with self._lock:
+                self._running.pop(id(run), None)
+            self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
+        yield last
+
+    # ------------------------------------------------------------------------------------------------------ steps down
+    async def _prepare(self, run: RunningRequest) -> None:
+        """Find the model; fill in configured defaults; let the pre hooks look."""
+        run.info = self.resolve(run.request.model_name)
+        request = with_defaults(run.request, self.config)
+        run.hook_prompt = request.last_user_text
+
+        async def hooks() -> InferenceRequest:
+            await self.plugin_manager.initialize_plugins()
+            prompt, config = await self.plugin_manager.run_pre_hooks(run.info, run.hook_prompt, request.config)
+            changed = request if config == request.config else replace(request, config=config)
+            return changed if prompt == run.hook_prompt else replace_last_user_text(changed, prompt)
+
+        run.request = await run.interrupter.step(hooks, run.deadline)
+
+    def resolve(self, name: str | None) -> ModelInfo:
+        """The model of that name; None is the configured default, else the best chat model there is."""
+        name = name or self.config.default_model
+        return self.registry.get_model(name) if name else self.registry.best_chat_model(self.config.memory_limit_gb)
+
+    async def _take_slot(self, run: RunningRequest, held: AsyncExitStack) -> None:
+        limiter = self._limiter_of(run.info)
+        started = time.monotonic()
+        limit = run.deadline._replace(name="queue") if run.deadline else None
+        await run.interrupter.step(limiter.acquire, limit)
+        held.callback(limiter.release)
+        run.queue_seconds = time.monotonic() - started
+
+    def _limiter_of(self, info: ModelInfo) -> Limiter:
+        with self._lock:
+            if info.name not in self._limiters:
+                limit = self.config.concurrency_of(info.name, info.backend_type)
+                self._limiters[info.name] = Limiter(limit, self.config.max_queue)
+            return self._limiters[info.name]
+
+    async def _open_with_retries(
+        self, run: RunningRequest, held: AsyncExitStack
+    ) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
+        async def attempt() -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
+            run.start_attempt()
+            async with AsyncExitStack() as tried:
+                try:
+                    opened = await self._open(run, tried)
+                except Exception as error:
+                    raise_from(run.attempt_failed(error), error)
+                held.push_async_exit(tried.pop_all())
+                return opened
+
+        deadline = run.deadline.at if run.deadline else None
+        retries = run.options.max_retries if run.options.max_retries is not None else self.config.max_retries
+        return await with_retries(attempt, max_retries=retries, deadline=deadline, sleep=run.sleep)
+
+    async def _open(self, run: RunningRequest, held: AsyncExitStack) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
+        """Load the backend, start its stream, and read up to the first chunk that a reader would see."""
+        started = time.monotonic()
+        backend = await run.interrupter.step(lambda: held.enter_async_context(self.pool.use(run.info)), run.deadline)
+        run.load_seconds = time.monotonic() - started
+        run.backend = backend
+        stream = aiter(backend.stream(run.request))
+        held.push_async_callback(_close, stream)
+        return stream, await run.first_chunks(stream)
+
+    async def _finish(self, run: RunningRequest) -> Chunk:
+        """The last chunk, with the whole response as the post hooks leave it."""
+
+        async def hooks() -> InferenceResponse:
+            response = await run.response()
+            text = await self.plugin_manager.run_post_hooks(
+                run.info, run.hook_prompt, response.text, run.request.config
+            )
+            return run.checked(response, text)
+
+        response = await run.interrupter.step(hooks, run.deadline)
+        return run.last_chunk(response)
+
+    # ------------------------------------------------------------------------------------------------- looking around
+    def get_active_requests(self) -> list[dict[str, Any]]:
+        """What runs or waits now: dicts with request_id, model_name, started_at (Unix time), tokens (so far)."""
+        with self._lock:
+            return [run.describe() for run in self._running.values()]
+
+    async def cancel(self, request_id: str) -> bool:
+        """Cancel the running request of that id: its reader gets `RequestCancelledError` with the partial response.
+        False where there is none. May be called from any thread or event loop."""
+        with self._lock:
+            runs = [run for run in self._running.values() if run.request.request_id == request_id]
+        for run in runs:
+            run.interrupter.cancel()
+        return bool(runs)
+
+    def concurrency_of(self, names: Iterable[str | None]) -> int:
+        """How many requests to these models may run at once: the largest of their limits."""
+        limits = [DEFAULT_CONCURRENCY]
+        for name in set(names):
+            try:
+                info = self.resolve(name)
+            except ModelNotFoundError:  # its request will say so
+                continue
+            limits.append(self.config.concurrency_of(info.name, info.backend_type))
+        return max(limits[1:], default=limits[0])
+
+    async def load_model(self, name: str) -> ModelInfo:
+        """Load a model now, so that its first request need not wait. Raises `ModelNotFoundError`, `ModelLoadError`."""
+        info = self.resolve(name)
+        async with self.pool.use(info):
+            return info
+
+    async def unload_model(self, name: str) -> bool:
+        """Free a model, after the requests that use it. False where it was not loaded."""
+        return await self.pool.unload(self.resolve(name).name)
+
+    def get_performance_stats(self) -> dict[str, Any]:
+        """Counters and latencies; `LLMFramework.get_performance_stats` lists the keys."""
+        with self._lock:
+            active = len(self._running)
+        return {**self.metrics.snapshot(), "active_requests": active, "loaded_models": len(self.pool.loaded_models())}
+
+    async def close(self) -> None:
+        """Cancel what runs and free every model. The engine may be used again afterwards."""
+        with self._lock:
+            runs = list(self._running.values())
+        for run in runs:
+            run.interrupter.cancel()
+        await self.pool.unload_all()
+
+
+async def _close(stream: Any) -> None:
+    """Close a backend's stream, also while our own task is being cancelled, but do not wait for it for ever."""
+    close = getattr(stream, "aclose", None)
+    if close is None:
+        return
+    with anyio.move_on_after(CLOSE_TIME, shield=True):
+        try:
+            await close()
+        except Exception as error:
+            logger.debug("closing a backend's stream failed: %s: %s", type(error).__name__, error)
+
+
+def _reset_engines() -> None:
+    for engine in list(_engines):
+        engine._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_engines)

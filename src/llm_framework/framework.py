@@ -1,0 +1,390 @@
+"""`LLMFramework`: the facade. It turns what people write into a request, picks the path, and hands back what they
+want: a text, a response, a stream. The work is the engine's."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Union, overload
+
+import anyio.to_thread
+
+from . import sync as sync_bridge
+from .batch import gather_in_order
+from .config import LLMConfig
+from .engine import CallOptions, InferenceEngine
+from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
+from .inputs import Prompt, as_messages, as_response_format, as_tools
+from .limiter import Limiter
+from .plugins import PluginManager
+from .registry import ModelInfo, ModelRegistry, ModelType
+from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
+
+if TYPE_CHECKING:
+    from .sync_view import SyncView
+
+logger = logging.getLogger(__name__)
+
+Config = Union[LLMConfig, Mapping[str, Any], str, "os.PathLike[str]", None]
+_GENERATION_FIELDS = frozenset(item.name for item in fields(GenerationConfig))
+
+
+class LLMFramework:
+    """One door to every model, local or in the cloud.
+
+    `config` is an `LLMConfig`, a mapping of its fields, or the path of a YAML file. `async with` and `with` start and
+    close it; it also starts itself on first use. It may be used from several threads and event loops; its methods that
+    do work are async, and `sync` has their blocking forms.
+    """
+
+    def __init__(self, config: Config = None) -> None:
+        self.config = _as_config(config)
+        logging.getLogger("llm_framework").setLevel(self.config.log_level)
+        self.plugin_manager = PluginManager(self.config.plugin_dirs)
+        self.registry = ModelRegistry(self.config.models_dir)
+        self.inference_engine = InferenceEngine(self.registry, self.config, self.plugin_manager)
+        self._starting = Limiter(1)
+        self._started = False
+        self._discovering = threading.Lock()
+        self._discovered = False
+
+    # ----------------------------------------------------------------------------------------------- start and close
+    async def start(self) -> None:
+        """Load the plugins and look for models. Done by the first request, where nobody did it before."""
+        if self._started:
+            return
+        async with self._starting:
+            if not self._started:
+                await self.plugin_manager.load_plugins(self.config.plugins)
+                await anyio.to_thread.run_sync(self._discover)
+                self.inference_engine.declare_providers()
+                self._started = True
+
+    async def close(self) -> None:
+        """Cancel what runs, free every model, shut the plugins down. A later use starts anew."""
+        await self.inference_engine.close()
+        await self.plugin_manager.shutdown()
+        self._started = False
+
+    async def __aenter__(self) -> LLMFramework:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> LLMFramework:
+        sync_bridge.run(self.start)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sync_bridge.run(self.close)
+
+    @property
+    def sync(self) -> SyncView:
+        """The same methods, blocking: for scripts, threads, and code inside a running event loop."""
+        from .sync_view import SyncView
+
+        return SyncView(self)
+
+    # ----------------------------------------------------------------------------------------------------- generation
+    @overload
+    async def generate_text(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> str: ...
+    @overload
+    async def generate_text(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> AsyncIterator[Chunk]: ...
+    async def generate_text(
+        self, prompt: Prompt, *, stream: bool = False, **options: Any
+    ) -> str | AsyncIterator[Chunk]:
+        """The answer's text; with `stream=True`, an async iterator of its chunks.
+
+        `prompt` is a str, a list of `Message`s, or a list of `{"role", "content"}` dicts. Options: `model_name`,
+        `timeout` in seconds, every field of `GenerationConfig` (max_tokens, temperature, top_p, top_k, stop, seed, …),
+        and those of `generate`. Raises the errors of `llm_framework.errors`.
+        """
+        chunks = self.stream(prompt, **options)
+        return chunks if stream else (await _fold(chunks)).text
+
+    async def generate(self, prompt: Prompt, **options: Any) -> InferenceResponse:
+        """The whole response. Besides what `generate_text` takes:
+
+        `tools`: `ToolSpec`s, OpenAI-style function dicts, or typed Python functions. `tool_choice`: "auto", "none",
+        "any", or a tool's name. `response_format`: a pydantic class (`.parsed` is its instance), a JSON schema or a
+        regular expression. `max_retries`, and `fallbacks` (model names), for this call. `strict_parameters=False`
+        leaves out what the model cannot take, and lists it, instead of raising. `metadata` travels with the request.
+        """
+        return await _fold(self.stream(prompt, **options))
+
+    def stream(self, prompt: Prompt, **options: Any) -> AsyncGenerator[Chunk, None]:
+        """The answer as an async iterator of chunks; options as `generate`. A wrong option raises at once."""
+        options.pop("stream", None)
+        call = _Call(prompt, options)
+        return self._stream(call)
+
+    async def _stream(self, call: _Call) -> AsyncGenerator[Chunk, None]:
+        await self.start()
+        async with aclosing(self.stream_request(call.request(self.config), **call.chain)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def stream_request(
+        self,
+        request: InferenceRequest,
+        *,
+        fallbacks: Sequence[str] | None = None,
+        max_retries: int | None = None,
+    ) -> AsyncGenerator[Chunk, None]:
+        """The stream of a request that is made already, with fallbacks as given or configured."""
+        await self.start()
+        options = CallOptions(max_retries)
+        names = self._fallbacks_of(request, fallbacks)
+        if names:
+            from .fallback import stream_with_fallbacks
+
+            stream = stream_with_fallbacks(self.inference_engine, request, names, options)
+        else:
+            stream = self.inference_engine.generate_stream(request, options=options)
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _fallbacks_of(self, request: InferenceRequest, given: Sequence[str] | None) -> list[str]:
+        if given is None:
+            given = self.config.fallback_models if self.config.enable_fallbacks else ()
+        first = request.model_name or self.config.default_model
+        return [name for name in given if name != first]
+
+    async def generate_batch(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_concurrency: int | None = None,
+        return_exceptions: bool = False,
+        progress: bool = False,
+        **options: Any,
+    ) -> list[Any]:
+        """The texts, in the order of the prompts; options as `generate_text`, for each.
+
+        `max_concurrency` at a time (default: as many as the model takes). The first error cancels the rest, unless
+        `return_exceptions` puts errors in the texts' places. `progress` shows a bar on standard error.
+        """
+        if isinstance(prompts, str):
+            raise InvalidRequestError("generate_batch takes a list of prompts; for a single one use generate_text")
+        calls: list[Callable[[], Any]] = [partial(self.generate_text, prompt, **options) for prompt in prompts]
+        for prompt in prompts:
+            _Call(prompt, dict(options))  # what is wrong in any of them is told before the first one runs
+        await self.start()
+        limit = max_concurrency or self.inference_engine.concurrency_of([options.get("model_name")])
+        with _progress_bar(len(calls) if progress else None) as on_done:
+            return await gather_in_order(
+                calls, max_concurrency=limit, return_exceptions=return_exceptions, on_done=on_done
+            )
+
+    async def embed(self, texts: Sequence[str] | str, *, model_name: str | None = None) -> list[list[float]]:
+        """A vector for each text. Raises `UnsupportedFeatureError` for models that make none."""
+        await self.start()
+        info = self._embedding_model(model_name)
+        async with self.inference_engine.pool.use(info) as backend:
+            embed = getattr(backend, "embed", None)
+            if embed is None:
+                message = f"the model {info.name!r} ({info.backend_type}) makes no embeddings; name one that does"
+                raise UnsupportedFeatureError(message, feature="embeddings", model=info.name)
+            vectors: list[list[float]] = await embed([texts] if isinstance(texts, str) else list(texts))
+            return vectors
+
+    def _embedding_model(self, name: str | None) -> ModelInfo:
+        if name is not None:
+            return self.get_model_info(name)
+        found = [info for info in self.list_models(model_type=ModelType.EMBEDDING) if info.error is None]
+        if not found:
+            message = "no embedding model was found: give model_name"
+            raise UnsupportedFeatureError(message, feature="embeddings")
+        return found[0]
+
+    # --------------------------------------------------------------------------------------------------------- models
+    def list_models(
+        self,
+        *,
+        local_only: bool | None = None,
+        model_type: ModelType | str | None = None,
+        backend_type: str | None = None,
+    ) -> list[ModelInfo]:
+        """The models found, registered and bundled, and the cloud models that the configuration names, sorted by
+        name."""
+        self._discover()
+        models = {info.name: info for info in self.registry.list_models()}
+        for name in [self.config.default_model, *self.config.fallback_models]:
+            try:
+                info = self.registry.get_model(name) if name else None
+            except ModelNotFoundError:
+                continue
+            if info is not None:
+                models.setdefault(info.name, info)
+        wanted = ModelType(model_type) if model_type is not None else None
+        return [
+            info
+            for _, info in sorted(models.items())
+            if (not local_only or info.is_local)
+            and wanted in (None, info.model_type)
+            and backend_type in (None, info.backend_type)
+        ]
+
+    def get_model_info(self, name: str) -> ModelInfo:
+        """What is known of a model. Raises `ModelNotFoundError` with the nearest names."""
+        self._discover()
+        return self.registry.get_model(name)
+
+    async def load_model(self, name: str) -> ModelInfo:
+        """Load a model now, so that its first request need not wait."""
+        await self.start()
+        return await self.inference_engine.load_model(name)
+
+    async def unload_model(self, name: str) -> bool:
+        """Free a model, after the requests that use it. False where it was not loaded."""
+        await self.start()
+        return await self.inference_engine.unload_model(name)
+
+    def get_performance_stats(self) -> dict[str, Any]:
+        """Since the start: total_requests, failed_requests, active_requests, loaded_models (numbers of them),
+        average_generation_time and total_generation_time (seconds), and `models`: per model requests,
+        failed_requests, cancelled_requests, input_tokens, output_tokens, tokens_per_second, time_to_first_token, and
+        p50, p95, p99 of the time of a request (seconds)."""
+        return self.inference_engine.get_performance_stats()
+
+    def default_model_name(self) -> str:
+        """The model that answers where none is named: the configured one, else the best chat model found, else the
+        bundled one."""
+        self._discover()
+        return self.config.default_model or self.inference_engine.resolve(None).name
+
+    def _discover(self) -> None:
+        if not self.config.auto_discover_models:
+            return
+        with self._discovering:
+            if not self._discovered:
+                self.registry.discover_models()
+                self._discovered = True
+
+
+class _Call:
+    """The keyword arguments of a call, sorted by whom they concern. Raises `InvalidRequestError` for a wrong one."""
+
+    def __init__(self, prompt: Prompt, options: dict[str, Any]) -> None:
+        given = {name: options.pop(name) for name in _GENERATION_FIELDS & set(options)}
+        config = options.pop("config", None) or GenerationConfig()
+        self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
+        self.messages = as_messages(prompt)
+        self.tools = as_tools(options.pop("tools", None))
+        self.response_format = as_response_format(options.pop("response_format", None))
+        self.chain: dict[str, Any] = {name: options.pop(name, None) for name in ("fallbacks", "max_retries")}
+        self.metadata = dict(options.pop("metadata", None) or {})
+        if (strict := options.pop("strict_parameters", None)) is not None:
+            self.metadata["strict_parameters"] = strict
+        self.rest = {name: options.pop(name) for name in ("model_name", "tool_choice", "timeout") if name in options}
+        self.request_id = options.pop("request_id", None)
+        if options:
+            known = sorted(_GENERATION_FIELDS | _CALL_OPTIONS)
+            raise TypeError(f"unknown option {next(iter(options))!r}; options are {', '.join(known)}")
+        self._checked = self._request()
+
+    def request(self, config: LLMConfig) -> InferenceRequest:
+        """The request, its deadline counted from now."""
+        timeout = self._checked.timeout if self._checked.timeout is not None else config.default_timeout
+        return self._request(deadline=None if timeout is None else time.monotonic() + timeout)
+
+    def _request(self, **more: Any) -> InferenceRequest:
+        if self.request_id is not None:
+            more["request_id"] = self.request_id
+        return InferenceRequest(
+            messages=self.messages,
+            config=self.config,
+            tools=self.tools,
+            response_format=self.response_format,
+            metadata=self.metadata,
+            **self.rest,
+            **more,
+        )
+
+
+_CALL_OPTIONS = frozenset(
+    {
+        "model_name", "timeout", "stream", "tools", "tool_choice", "response_format", "max_retries", "fallbacks",
+        "strict_parameters", "metadata", "request_id", "config",
+    }
+)  # fmt: skip
+
+
+async def _fold(chunks: AsyncGenerator[Chunk, None]) -> InferenceResponse:
+    response: InferenceResponse | None = None
+    async with aclosing(chunks) as stream:
+        async for chunk in stream:
+            response = chunk.response or response
+    assert response is not None  # the last chunk of every stream that ends without an error holds it
+    return response
+
+
+class _progress_bar:
+    """A bar on standard error for `total` items, or nothing for None."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+
+    def __enter__(self) -> Callable[[], None] | None:
+        if self._total is None:
+            return None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._progress = Progress(console=Console(stderr=True))
+        self._progress.start()
+        return partial(self._progress.advance, self._progress.add_task("generating", total=self._total))
+
+    def __exit__(self, *error: object) -> None:
+        if self._total is not None:
+            self._progress.stop()
+
+
+def _as_config(config: Config) -> LLMConfig:
+    if isinstance(config, LLMConfig):
+        return config
+    if isinstance(config, Mapping):
+        return LLMConfig.load(values=config)
+    return LLMConfig.load(Path(config) if config is not None else None)
+
+
+# ------------------------------------------------------------------------------------------------------ quick_generate
+_shared: tuple[int, LLMFramework] | None = None  # with the process that made it
+_shared_lock = threading.Lock()
+
+
+def shared_framework() -> LLMFramework:
+    """The framework behind `quick_generate`: made at its first use, as configured then, and closed at exit."""
+    global _shared
+    with _shared_lock:
+        if _shared is None or _shared[0] != os.getpid():
+            _shared = os.getpid(), LLMFramework()
+            atexit.register(_close_shared, os.getpid())
+        return _shared[1]
+
+
+def _close_shared(pid: int) -> None:
+    if _shared is not None and pid == os.getpid():
+        sync_bridge.run(_shared[1].close)
+
+
+async def quick_generate(prompt: Prompt, **options: Any) -> str:
+    """One call, no set-up: the answer's text. A framework behind it is shared by all such calls and closed at exit."""
+    options.pop("stream", None)
+    return (await shared_framework().generate(prompt, **options)).text

@@ -1,0 +1,88 @@
+"""`ModelInfo` and `ModelType`: what is known of a model before it is loaded. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+LOCAL_BACKENDS = frozenset({"native", "transformers", "fake"})
+CLOUD_BACKENDS = frozenset({"openai", "anthropic", "google", "openai_compatible"})
+
+
+class ModelType(str, Enum):
+    """What a model is for."""
+
+    CHAT = "chat"
+    COMPLETION = "completion"
+    EMBEDDING = "embedding"
+    MULTIMODAL = "multimodal"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_CAPABILITIES: dict[ModelType, tuple[str, ...]] = {
+    ModelType.CHAT: ("chat", "streaming"),
+    ModelType.COMPLETION: ("completion", "streaming"),
+    ModelType.EMBEDDING: ("embedding",),
+    ModelType.MULTIMODAL: ("chat", "images", "streaming"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model, under the name it is asked for by.
+
+    `context_length` is in tokens; `parameters` is their number; `quantization` the number format of the weights.
+    `capabilities` and `is_local` follow from the type and the backend where they are not given. In `metadata`:
+    "provider" and "model_id" (a cloud model's name there), "format", "error" (why a file found on disk cannot be used).
+    """
+
+    name: str
+    model_type: ModelType = ModelType.CHAT
+    backend_type: str = "native"
+    path: Path | None = None
+    context_length: int | None = None
+    memory_requirement_gb: float | None = None
+    parameters: int | None = None
+    quantization: str | None = None
+    capabilities: frozenset[str] = frozenset()
+    is_local: bool | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise ValueError(f"a model needs a name, not {self.name!r}")
+        set_field = object.__setattr__
+        set_field(self, "model_type", ModelType(self.model_type))
+        set_field(self, "capabilities", _as_set(self.capabilities) or frozenset(_CAPABILITIES[self.model_type]))
+        if self.path is not None:
+            set_field(self, "path", Path(self.path))
+        if self.is_local is None:
+            set_field(self, "is_local", self.backend_type not in CLOUD_BACKENDS)
+
+    @property
+    def error(self) -> str | None:
+        """Why the model cannot be used, where that is known already."""
+        return self.metadata.get("error")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        path = None if self.path is None else str(self.path)
+        capabilities = sorted(self.capabilities)
+        return {**values, "path": path, "model_type": self.model_type.value, "capabilities": capabilities,
+                "metadata": dict(self.metadata)}  # fmt: skip
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelInfo:
+        """The inverse of `to_dict`; fields that this version does not know are left out."""
+        known = {item.name for item in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+
+def _as_set(values: Iterable[str] | str) -> frozenset[str]:
+    return frozenset([values] if isinstance(values, str) else values or ())

@@ -1,0 +1,46 @@
+"""`ModelFile`: what every format's reader gives."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from .view import TensorView
+
+if TYPE_CHECKING:
+    from .sbs import SbsConfig
+
+FormatName = Literal["safetensors", "sbs"]
+
+
+@dataclass
+class ModelFile:
+    """A model as its file or folder holds it: checked, mapped, not yet understood.
+
+    Exactly one of `hf_config` (the JSON object of config.json) and `sbs_config` is set. `tokenizer` is a file's path
+    (tokenizer.json or a SentencePiece model), the bytes of a SentencePiece model, or None where there is none.
+    """
+
+    path: Path
+    format: FormatName
+    tensors: Mapping[str, TensorView]
+    num_bytes: int
+    hf_config: Mapping[str, Any] | None = None
+    sbs_config: SbsConfig | None = None
+    generation_config: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: Path | bytes | None = None
+    chat_template: str | None = None
+    maps: list[mmap.mmap] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Let go of the tensors and, where nobody else holds a view of them, of the map itself."""
+        self.tensors = {}
+        for mapped in self.maps:
+            try:
+                mapped.close()
+            except BufferError:  # the engine or a caller still reads it: it goes when they do
+                pass
+        self.maps = []

@@ -1,0 +1,141 @@
+"""Each format's tensor names -> the engine's, with every shape checked against the config.
+
+The tables are the whole truth: an engine tensor, the file's name of it, its shape. What no table names (vision towers,
+projectors) is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from .config import ModelConfig
+from .formats.view import ENGINE_TYPES, TensorView, fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .formats.model_file import ModelFile
+
+EngineTensor = tuple[memoryview, str, int, int, float]
+
+
+def engine_tensors(file: ModelFile, config: ModelConfig) -> dict[str, EngineTensor]:
+    """The tensors the engine needs, by its names. Raises `ModelLoadError` where one is missing or misshapen."""
+    return {name: view.engine_tensor() for name, view in engine_views(file, config).items()}
+
+
+def engine_views(file: ModelFile, config: ModelConfig) -> dict[str, TensorView]:
+    """As `engine_tensors`, but as views that still know their names in the file."""
+    shapes = _Shapes(config)
+    collect = _collect_sbs if file.format == "sbs" else _collect_hf
+    found: dict[str, TensorView] = {}
+    for engine_name, file_name, shape in collect(file, config, shapes):
+        view = file.tensors.get(file_name)
+        if view is None:
+            raise fault(file.path, f"the tensor {file_name} ({_dims(shape)}) is missing")
+        _check_tensor(view, shape, file.path)
+        found[engine_name] = view
+    return found
+
+
+def _check_tensor(view: TensorView, shape: tuple[int, int], path: Path) -> None:
+    if view.type not in ENGINE_TYPES:
+        known = ", ".join(sorted(ENGINE_TYPES))
+        raise fault(path, f"the tensor {view.name} has the type {view.type}, which is not supported yet ({known} are)")
+    if len(view.shape) not in (1, 2) or (view.rows, view.cols) != shape:
+        raise fault(path, f"the tensor {view.name} is {_dims(view.shape)}; the config makes it {_dims(shape)}")
+
+
+def _dims(shape: Iterable[int]) -> str:
+    return " x ".join(str(size) for size in shape) or "a single value"
+
+
+class _Shapes:
+    """The shapes [rows, cols] that a config implies."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        d, q, kv = config.model_dim, config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+        self.embedding = (config.vocab_size, d)
+        self.norm, self.head_norm = (1, d), (1, config.head_dim)
+        self.q, self.k, self.kv, self.qkv = (q, d), (kv, d), (2 * kv, d), (q + 2 * kv, d)
+        self.out, self.out_heads = (d, q), (config.num_heads * d, config.head_dim)
+        self.gate, self.gate_up, self.down = (config.ffn_dim, d), (2 * config.ffn_dim, d), (d, config.ffn_dim)
+
+
+_Wanted = tuple[str, str, tuple[int, int]]
+
+
+# ------------------------------------------------------------------------------------------------------- Hugging Face
+_HF_PREFIXES = ("model.", "language_model.model.", "model.language_model.", "language_model.", "")
+_HF_HEADS = ("lm_head.weight", "language_model.lm_head.weight")
+
+
+def _collect_hf(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    prefix = next((p for p in _HF_PREFIXES if f"{p}embed_tokens.weight" in file.tensors), "model.")
+    yield "embedding", f"{prefix}embed_tokens.weight", shapes.embedding
+    yield "final_norm", f"{prefix}norm.weight", shapes.norm
+    if not config.tied_embeddings:
+        yield "lm_head", next((name for name in _HF_HEADS if name in file.tensors), _HF_HEADS[0]), shapes.embedding
+    for layer in range(config.num_layers):
+        for engine_name, hf_name, shape in _hf_layer(config, shapes):
+            yield f"layers.{layer}.{engine_name}", f"{prefix}layers.{layer}.{hf_name}.weight", shape
+
+
+def _hf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    yield "q", "self_attn.q_proj", shapes.q
+    yield "k", "self_attn.k_proj", shapes.k
+    yield "v", "self_attn.v_proj", shapes.k
+    yield "attention_out", "self_attn.o_proj", shapes.out
+    yield "gate", "mlp.gate_proj", shapes.gate
+    yield "up", "mlp.up_proj", shapes.gate
+    yield "down", "mlp.down_proj", shapes.down
+    yield "pre_attention_norm", "input_layernorm", shapes.norm
+    if config.post_norms:
+        yield "post_attention_norm", "post_attention_layernorm", shapes.norm
+        yield "pre_ffn_norm", "pre_feedforward_layernorm", shapes.norm
+        yield "post_ffn_norm", "post_feedforward_layernorm", shapes.norm
+    else:  # Gemma 1 calls the norm before its feed-forward layer by where it stands: after the attention
+        yield "pre_ffn_norm", "post_attention_layernorm", shapes.norm
+    if config.qk_norm:
+        yield "query_norm", "self_attn.q_norm", shapes.head_norm
+        yield "key_norm", "self_attn.k_norm", shapes.head_norm
+
+
+# ---------------------------------------------------------------------------------------------------------------- sbs
+def _collect_sbs(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    yield "embedding", "c_embedding", shapes.embedding
+    yield "final_norm", "c_final_norm", shapes.norm
+    for layer in range(config.num_layers):
+
+        def has(base: str, layer: int = layer) -> bool:
+            return f"{base}_{layer}" in file.tensors
+
+        for engine_name, base, shape in _sbs_layer(config, shapes, has):
+            yield f"layers.{layer}.{engine_name}", f"{base}_{layer}", shape
+
+
+def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool]) -> Iterable[_Wanted]:
+    if has("qkv1_w"):
+        yield "q", "qkv1_w", shapes.q
+        yield "kv", "qkv2_w", shapes.kv
+    else:
+        yield "qkv", "qkv_ein", shapes.qkv
+    if has("att_w"):
+        yield "attention_out", "att_w", shapes.out
+    else:
+        yield "attention_out_heads", "att_ein", shapes.out_heads
+    if has("gating1_w"):
+        yield "gate", "gating1_w", shapes.gate
+        yield "up", "gating2_w", shapes.gate
+    else:
+        yield "gate_up", "gating_ein", shapes.gate_up
+    yield "down", "linear_w", shapes.down
+    yield "pre_attention_norm", "pre_att_ns", shapes.norm
+    yield "pre_ffn_norm", "pre_ff_ns", shapes.norm
+    if config.post_norms:
+        yield "post_attention_norm", "post_att_ns", shapes.norm
+        yield "post_ffn_norm", "post_ff_ns", shapes.norm
+    if config.qk_norm:
+        yield "query_norm", "query_norm", shapes.head_norm
+        yield "key_norm", "key_norm", shapes.head_norm

@@ -1,0 +1,413 @@
+"""Many requests, one engine: a thread that loops *admit, step, deliver* for one loaded model.
+
+Every step is one pass over the weights for all running requests at once: one token for each that decodes, and beside
+them a piece of the prompts that are still being read, so that a long prompt does not halt the others' streams. Tokens
+go to each consumer's own event loop. Texts, templates and stop strings are none of this file's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..errors import LLMFrameworkError, ProviderUnavailableError
+
+if TYPE_CHECKING:
+    from . import _native
+
+MAX_BATCH = 64
+PREFILL_TOKENS = 256
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """A token that was generated. `logprob` and `top` (id, log-probability) are what the sampler was asked for."""
+
+    token: int
+    logprob: float = 0.0
+    top: Sequence[tuple[int, float]] = ()
+
+
+@dataclass(slots=True)
+class StepTimes:
+    """When things happened, on `time.monotonic`'s clock; 0 where they did not yet."""
+
+    submitted: float = 0.0
+    admitted: float = 0.0
+    first_token: float = 0.0
+    finished: float = 0.0
+
+
+class Engine(Protocol):
+    """What the scheduler needs of `_native.Model`."""
+
+    def new_sequence(self, capacity: int) -> _native.Sequence:
+        """An empty KV cache."""
+
+    def step(self, rows: Sequence[_native.Row]) -> list[_native.Sampled | None]:
+        """One pass over the weights."""
+
+
+class Generation:
+    """One request's tokens, as an async iterator for the event loop on which it was submitted.
+
+    It ends with `finish_reason` "stop" (an end token came, which is not delivered) or "length", or raises the typed
+    error that ended it. `cancel`, or closing it, takes the request out of the batch before the next step.
+    """
+
+    def __init__(
+        self, prompt: Sequence[int], sampler: _native.Sampler, max_tokens: int, stop_ids: frozenset[int]
+    ) -> None:
+        self.finish_reason: Literal["stop", "length"] | None = None
+        self.times = StepTimes(submitted=time.monotonic())
+        self.loop = asyncio.get_running_loop()
+        # The scheduler's side.
+        self.sampler = sampler
+        self.pending: list[int] = list(prompt)  # not yet in the sequence; while decoding, the last token drawn
+        self.sequence: Any = None
+        self.length = 0  # of the sequence
+        self.capacity = len(prompt) + max_tokens
+        self.num_left = max_tokens
+        self.stop_ids = stop_ids
+        self.decoding = False
+        self.cancelled = False
+        self.wake: Callable[[], None] = _nothing
+        # The consumer's side: only its own event loop touches these.
+        self._events: deque[TokenEvent] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: LLMFrameworkError | None = None
+
+    def __aiter__(self) -> AsyncIterator[TokenEvent]:
+        return self
+
+    async def __anext__(self) -> TokenEvent:
+        while not self._events:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                raise StopAsyncIteration
+            self._waiter = self.loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+            finally:
+                self._waiter = None
+        return self._events.popleft()
+
+    def cancel(self) -> None:
+        """Stop the work on this request. Nothing happens where it has ended. Callable from any thread."""
+        self.cancelled = True
+        self.wake()
+
+    async def aclose(self) -> None:
+        """The same, under the name that async iterators have for it."""
+        self.cancel()
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take what the scheduler sends; runs on the consumer's event loop."""
+        if delivery.event is not None:
+            self._events.append(delivery.event)
+        if delivery.ended:
+            self._ended, self._error = True, delivery.error
+            self.finish_reason = delivery.finish_reason
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one step brought one consumer: a token, the end, or both."""
+
+    generation: Generation
+    event: TokenEvent | None = None
+    ended: bool = False
+    finish_reason: Literal["stop", "length"] | None = None
+    error: LLMFrameworkError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A request's part in a step: the first `num_tokens` of its pending tokens; `samples` where they are the last."""
+
+    generation: Generation
+    num_tokens: int
+    samples: bool
+
+
+@dataclass(slots=True)
+class _State:
+    """What both sides see, under the scheduler's condition."""
+
+    waiting: deque[Generation] = field(default_factory=deque)
+    num_active: int = 0
+    num_steps: int = 0
+    closed: bool = False
+
+
+# -------------------------------------------------------------------------------------------------------------- policy
+def plan_step(active: Sequence[Generation], prefill_tokens: int = PREFILL_TOKENS) -> list[Slot]:
+    """Who takes part in the next step: everyone who decodes, and prompts in `active`'s order up to `prefill_tokens`."""
+    slots = [Slot(generation, 1, True) for generation in active if generation.decoding]
+    room = prefill_tokens
+    for generation in active:
+        if not generation.decoding and room > 0:
+            num_tokens = min(room, len(generation.pending))
+            room -= num_tokens
+            slots.append(Slot(generation, num_tokens, num_tokens == len(generation.pending)))
+    return slots
+
+
+def rotate_prefills(active: Sequence[Generation], slots: Sequence[Slot]) -> list[Generation]:
+    """The order of the next step: prompts that had a share go behind those that had none."""
+    served = {id(slot.generation) for slot in slots if not slot.generation.decoding}
+    return [g for g in active if id(g) not in served] + [g for g in active if id(g) in served]
+
+
+def advance(slot: Slot, sampled: _native.Sampled | None) -> Delivery | None:
+    """Move the slot's request on by what the step drew for it. Returns what its consumer is told, if anything."""
+    generation = slot.generation
+    generation.length += slot.num_tokens
+    if sampled is None:
+        generation.pending = generation.pending[slot.num_tokens :]
+        return None
+    generation.decoding = True
+    generation.pending = [sampled.token]
+    generation.num_left -= 1
+    if sampled.token in generation.stop_ids:
+        return Delivery(generation, ended=True, finish_reason="stop")
+    event = TokenEvent(sampled.token, sampled.logprob, sampled.top)
+    if generation.num_left == 0:
+        return Delivery(generation, event, ended=True, finish_reason="length")
+    return Delivery(generation, event)
+
+
+# ----------------------------------------------------------------------------------------------------------- scheduler
+class Scheduler:
+    """The queue and the thread of one loaded model.
+
+    `make_row(sequence, tokens, sampler)` makes an engine row (`_native.Row`). The thread starts with the first request
+    and sleeps while there is none. `close` ends what still runs with a typed error.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        make_row: Callable[..., _native.Row],
+        *,
+        max_batch: int = MAX_BATCH,
+        prefill_tokens: int = PREFILL_TOKENS,
+        name: str = "model",
+    ) -> None:
+        self._engine = engine
+        self._make_row = make_row
+        self._max_batch = max_batch
+        self._prefill_tokens = prefill_tokens
+        self._name = name
+        self._state = _State()
+        self._changed = threading.Condition()
+        self._active: list[Generation] = []  # the thread's own
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+        _open_schedulers.add(self)
+
+    @property
+    def num_active(self) -> int:
+        """Requests that wait or run."""
+        with self._changed:
+            return self._state.num_active + len(self._state.waiting)
+
+    @property
+    def num_steps(self) -> int:
+        """Passes over the weights so far."""
+        with self._changed:
+            return self._state.num_steps
+
+    def submit(
+        self, prompt: Sequence[int], sampler: _native.Sampler, *, max_tokens: int, stop_ids: Iterable[int] = ()
+    ) -> Generation:
+        """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
+        `max_tokens` fit the context. Raises `ProviderUnavailableError` after `close`."""
+        generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids))
+        generation.wake = self._wake
+        with self._changed:
+            if self._state.closed:
+                raise self._unloaded()
+            if os.getpid() != self._pid:
+                message = f"{self._name} was loaded before this process was forked; load it again in the new process"
+                raise ProviderUnavailableError(message, model=self._name)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"llm-framework {self._name}", daemon=True)
+                self._thread.start()
+            self._state.waiting.append(generation)
+            self._changed.notify_all()
+        return generation
+
+    def wait_idle(self, timeout: float | None = None) -> bool:
+        """Wait until no request waits or runs; False where `timeout` seconds did not suffice."""
+        state = self._state
+        with self._changed:
+            return self._changed.wait_for(lambda: not state.waiting and not state.num_active, timeout)
+
+    def close(self) -> None:
+        """End the thread, at the next step's end. What still runs fails with `ProviderUnavailableError`. Safe to call
+        twice, and from any thread."""
+        with self._changed:
+            self._state.closed = True
+            self._changed.notify_all()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread() and os.getpid() == self._pid:
+            thread.join()
+        _open_schedulers.discard(self)
+
+    # The thread's side.
+    def _run(self) -> None:
+        try:
+            while self._admit():
+                slots = plan_step(self._active, self._prefill_tokens)
+                self._active = rotate_prefills(self._active, slots)
+                deliveries = self._step(slots)
+                self._retire(deliveries)
+                self._deliver(deliveries)
+        finally:
+            self._fail_all()
+
+    def _admit(self) -> bool:
+        """Wait for work; drop what was cancelled and let new requests in. False when closed."""
+        state = self._state
+        with self._changed:
+            while True:
+                self._drop_cancelled()
+                while state.waiting and len(self._active) < self._max_batch:
+                    self._active.append(state.waiting.popleft())
+                self._count_active()
+                if state.closed or self._active:
+                    break
+                self._changed.wait()
+            state.num_steps += not state.closed
+            return not state.closed
+
+    def _drop_cancelled(self) -> None:
+        for generation in self._active:
+            if generation.cancelled:
+                generation.sequence = None  # its memory, whoever still holds the iterator
+        self._active = [generation for generation in self._active if not generation.cancelled]
+        if any(generation.cancelled for generation in self._state.waiting):
+            self._state.waiting = deque(generation for generation in self._state.waiting if not generation.cancelled)
+
+    def _count_active(self) -> None:
+        if self._state.num_active != len(self._active):
+            self._state.num_active = len(self._active)
+            self._changed.notify_all()
+
+    def _step(self, slots: Sequence[Slot]) -> list[Delivery]:
+        """One pass for `slots`. Where it fails, those that it did not touch get one each, so that a request which the
+        engine cannot take fails alone."""
+        try:
+            sampled = self._engine.step([self._row(slot) for slot in slots])
+        except Exception as error:
+            return self._after_failure(slots, error)
+        told = (advance(slot, token) for slot, token in zip(slots, sampled, strict=True))
+        return [delivery for delivery in told if delivery is not None]
+
+    def _row(self, slot: Slot) -> _native.Row:
+        generation = slot.generation
+        if generation.sequence is None:
+            generation.times.admitted = time.monotonic()
+            generation.sequence = self._engine.new_sequence(generation.capacity)
+        tokens = generation.pending[: slot.num_tokens]
+        return self._make_row(generation.sequence, tokens, generation.sampler if slot.samples else None)
+
+    def _after_failure(self, slots: Sequence[Slot], error: Exception) -> list[Delivery]:
+        if len(slots) == 1:
+            _log.warning("%s: a request failed in the engine: %s", self._name, error)
+            return [Delivery(slots[0].generation, ended=True, error=self._failed(error))]
+        deliveries: list[Delivery] = []
+        for slot in slots:
+            if _is_untouched(slot.generation):
+                deliveries += self._step([slot])
+            else:
+                deliveries.append(Delivery(slot.generation, ended=True, error=self._failed(error)))
+        return deliveries
+
+    def _retire(self, deliveries: Iterable[Delivery]) -> None:
+        now = time.monotonic()
+        for delivery in deliveries:
+            times = delivery.generation.times
+            times.first_token = times.first_token or now
+            if delivery.ended:
+                times.finished = now
+                delivery.generation.sequence = None
+                self._active.remove(delivery.generation)
+
+    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Hand out what a step brought: one call for each event loop, as each wakes its loop's thread."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[Delivery]] = {}
+        for delivery in deliveries:
+            by_loop.setdefault(delivery.generation.loop, []).append(delivery)
+        for loop, of_loop in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_deliver_all, of_loop)
+            except RuntimeError:  # the loop was closed: nobody reads on
+                for delivery in of_loop:
+                    delivery.generation.cancelled = True
+
+    def _fail_all(self) -> None:
+        with self._changed:
+            self._state.closed = True
+            left = [*self._active, *self._state.waiting]
+            self._active = []
+            self._state.waiting.clear()
+            self._count_active()
+        for generation in left:
+            generation.sequence = None
+        self._deliver(Delivery(generation, ended=True, error=self._unloaded()) for generation in left)
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _unloaded(self) -> ProviderUnavailableError:
+        message = f"{self._name} was unloaded while the request ran or waited; load it and ask again"
+        return ProviderUnavailableError(message, model=self._name)
+
+    def _failed(self, error: Exception) -> ProviderUnavailableError:
+        message = f"the engine failed while {self._name} answered: {type(error).__name__}: {error}"
+        return ProviderUnavailableError(message, model=self._name)
+
+
+def _is_untouched(generation: Generation) -> bool:
+    """Whether the sequence holds what it held before the step that failed."""
+    return generation.sequence is None or generation.sequence.length == generation.length
+
+
+def _deliver_all(deliveries: Iterable[Delivery]) -> None:
+    for delivery in deliveries:
+        delivery.generation.deliver(delivery)
+
+
+def _nothing() -> None:
+    pass
+
+
+# A thread that is inside of the engine while the interpreter shuts down would bring the process down with it.
+_open_schedulers: weakref.WeakSet[Scheduler] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for scheduler in list(_open_schedulers):
+        scheduler.close()

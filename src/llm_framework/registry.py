@@ -1,0 +1,307 @@
+"""`ModelRegistry`: the models that are there, by name. Looking things up does no network and loads no weights."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import discovery
+from .errors import ModelNotFoundError
+from .model_info import CLOUD_BACKENDS, ModelInfo, ModelType
+
+__all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
+
+logger = logging.getLogger(__name__)
+
+BUNDLED_MODEL = "tiny-chat"
+CACHE_VERSION = 1
+LOCK_TIMEOUT = 10.0  # seconds
+PROVIDERS = ("openai", "anthropic", "google", "native", "transformers", "openai_compatible")
+
+# Bare names that everybody knows, and whose they are.
+_WELL_KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"^(gpt-|chatgpt-|o\d+(-|$)|text-embedding-)"), "openai"),
+    (re.compile(r"^claude-"), "anthropic"),
+    (re.compile(r"^gemini-"), "google"),
+)
+
+
+class ModelRegistry:
+    """Models found below `models_dir`, registered by hand, bundled, and those of cloud providers by their naming rule.
+
+    What was found and registered is kept in `cache_path` (a JSON file) across processes. Without arguments: the
+    configured defaults of both. Safe to use from several threads and processes.
+    """
+
+    def __init__(
+        self, models_dir: str | os.PathLike[str] | None = None, cache_path: str | os.PathLike[str] | None = None
+    ) -> None:
+        from .config import default_cache_path, default_models_dir
+
+        self.models_dir = Path(models_dir).expanduser() if models_dir is not None else default_models_dir()
+        self._cache = _Cache(Path(cache_path).expanduser() if cache_path is not None else default_cache_path())
+        self._lock = threading.RLock()
+        self._registered: dict[str, ModelInfo] = {}
+        self._discovered: dict[str, ModelInfo] = {}
+        self._aliases: dict[str, str] = {}
+        self._providers: dict[str, tuple[str, str]] = {name: (name, name) for name in PROVIDERS}
+        self._loaded = False
+
+    # ----------------------------------------------------------------------------------------------------- discovery
+    def discover_models(self) -> list[ModelInfo]:
+        """Look through `models_dir` anew and return the models found there. Files that have not changed since the last
+        look are not opened; a broken one is listed with metadata["error"]."""
+        with self._lock:
+            self._load()
+            known = self._cache.data["files"]
+            files: dict[str, Any] = {}
+            for found in discovery.scan(self.models_dir):
+                entry = known.get(str(found.path))
+                if not _is_current(entry, found):
+                    info = discovery.describe(found)
+                    entry = {"fingerprint": found.fingerprint, "info": info.to_dict()}
+                files[str(found.path)] = entry
+            self._take_discovered(files)
+            self._cache.update(lambda data: self._replace_files(data, files))
+            return list(self._discovered.values())
+
+    def _take_discovered(self, files: Mapping[str, Any]) -> None:
+        infos = [ModelInfo.from_dict(entry["info"]) for entry in files.values()]
+        named, self._aliases = discovery.assign_names(infos, reserved=(BUNDLED_MODEL,))
+        self._discovered = {info.name: info for info in sorted(named, key=lambda info: info.name)}
+
+    def _replace_files(self, data: dict[str, Any], files: Mapping[str, Any]) -> None:
+        others = {path: entry for path, entry in data["files"].items() if not self._is_mine(path)}
+        data["files"] = {**others, **files}
+
+    def _is_mine(self, path: str) -> bool:
+        return Path(path).is_relative_to(self.models_dir)
+
+    def _load(self) -> None:
+        """Read the cache, once."""
+        if self._loaded:
+            return
+        self._loaded = True
+        data = self._cache.read()
+        self._registered = {**_infos_of(data["registered"]), **self._registered}
+        self._take_discovered(
+            {path: entry for path, entry in data["files"].items() if self._is_mine(path) and os.path.exists(path)}
+        )
+
+    # -------------------------------------------------------------------------------------------------- registration
+    def register_model(self, info: ModelInfo, *, persist: bool = True) -> None:
+        """Add a model, or replace the registered one of that name; it goes before a discovered one. With `persist`,
+        later processes know it too (where its metadata is JSON)."""
+        with self._lock:
+            self._load()
+            self._registered[info.name] = info
+            if not persist:
+                return
+            try:
+                entry = json.loads(json.dumps(info.to_dict()))
+            except (TypeError, ValueError):
+                logger.debug("the model %r is kept in this process only: its metadata is not JSON", info.name)
+                return
+            self._cache.update(lambda data: data["registered"].update({info.name: entry}))
+
+    def unregister_model(self, name: str) -> None:
+        """Forget a registered model. Raises `ModelNotFoundError` where none of that name is registered."""
+        with self._lock:
+            self._load()
+            if name not in self._registered:
+                raise self._not_found(name)
+            del self._registered[name]
+            self._cache.update(lambda data: data["registered"].pop(name, None))
+
+    def declare_provider(self, name: str, backend_type: str, provider: str | None = None) -> None:
+        """Make `name:model` a model of `backend_type`, with the credentials of `provider` (default: `name`)."""
+        with self._lock:
+            if name not in PROVIDERS:  # nobody else may answer for these
+                self._providers[name] = (backend_type, provider or name)
+
+    # ------------------------------------------------------------------------------------------------------- look-up
+    def get_model(self, name: str) -> ModelInfo:
+        """The model of that name: registered, bundled, discovered (also by a longer form), `provider:model`, or a
+        well-known cloud name. Raises `ModelNotFoundError` with the nearest names."""
+        if not isinstance(name, str) or not name.strip():
+            raise ModelNotFoundError(f"a model's name must be a non-empty str, not {name!r}")
+        with self._lock:
+            info = self._find_local(name) or self._find_by_provider(name) or _find_well_known(name)
+            if info is None:
+                raise self._not_found(name)
+            return info
+
+    def list_models(
+        self,
+        local_only: bool | None = None,
+        model_type: ModelType | str | None = None,
+        backend_type: str | None = None,
+    ) -> list[ModelInfo]:
+        """The models that are known by name, sorted; each argument that is given narrows the list."""
+        with self._lock:
+            self._load()
+            models = {BUNDLED_MODEL: self._bundled(), **self._discovered, **self._registered}
+        wanted_type = ModelType(model_type) if model_type is not None else None
+        return [
+            info
+            for _, info in sorted(models.items())
+            if (not local_only or info.is_local)
+            and wanted_type in (None, info.model_type)
+            and backend_type in (None, info.backend_type)
+        ]
+
+    def best_chat_model(self, memory_limit_gb: float | None = None) -> ModelInfo:
+        """The largest usable chat model found on disk that fits into the limit, else the bundled one."""
+        with self._lock:
+            self._load()
+            usable = [info for info in self._discovered.values() if _is_usable_chat(info, memory_limit_gb)]
+            return max(usable, key=lambda info: info.parameters or 0) if usable else self._bundled()
+
+    def _find_local(self, name: str) -> ModelInfo | None:
+        self._load()
+        lower = name.lower()
+        for candidate in (name, lower, self._aliases.get(lower, lower)):
+            if candidate in self._registered:
+                return self._registered[candidate]
+            if candidate == BUNDLED_MODEL:
+                return self._bundled()
+            if candidate in self._discovered:
+                return self._discovered[candidate]
+        return None
+
+    def _find_by_provider(self, name: str) -> ModelInfo | None:
+        prefix, colon, model = name.partition(":")
+        if not colon or not model or prefix not in self._providers:
+            return None
+        backend_type, provider = self._providers[prefix]
+        if backend_type in ("native", "transformers"):
+            return self._local_of_backend(name, backend_type, model)
+        return ModelInfo(name, backend_type=backend_type, metadata={"provider": provider, "model_id": model})
+
+    def _local_of_backend(self, name: str, backend_type: str, model: str) -> ModelInfo:
+        known = self._find_local(model)
+        if known is not None and known.path is not None:
+            return replace(known, backend_type=backend_type)
+        path = Path(model).expanduser()
+        if not path.exists():
+            raise ModelNotFoundError(f"{name!r}: {path} does not exist, and no local model has that name", model=name)
+        info = discovery.describe(discovery.FoundModel(path, path.suffix[1:] or "safetensors", path.stem.lower(), ""))
+        if info.error and backend_type == "transformers":  # it reads more kinds of model than we do
+            info = ModelInfo(name, path=path)
+        return replace(info, name=name, backend_type=backend_type)
+
+    def _bundled(self) -> ModelInfo:
+        path = Path(__file__).parent / "bundled" / BUNDLED_MODEL
+        if not hasattr(self, "_bundled_info"):
+            info = discovery.describe(discovery.FoundModel(path, "safetensors", BUNDLED_MODEL, ""))
+            self._bundled_info = replace(info, metadata={**info.metadata, "bundled": True})
+        return self._bundled_info
+
+    def _not_found(self, name: str) -> ModelNotFoundError:
+        names = {info.name for info in self.list_models()} | set(self._aliases)
+        near = tuple(difflib.get_close_matches(name.lower(), sorted(names), n=3, cutoff=0.4))
+        prefix, colon, _ = name.partition(":")
+        if near:
+            hint = f"nearest: {', '.join(near)}"
+        elif colon:
+            hint = f"{prefix!r} is no provider; there are {', '.join(sorted(self._providers))}"
+        else:
+            hint = f"there are: {', '.join(sorted(names)[:8])}; models are looked for in {self.models_dir}"
+        return ModelNotFoundError(f"no model is named {name!r}; {hint}", model=name, nearest=near)
+
+
+def _find_well_known(name: str) -> ModelInfo | None:
+    provider = next((provider for pattern, provider in _WELL_KNOWN if pattern.match(name.lower())), None)
+    if provider is None:
+        return None
+    model_type = ModelType.EMBEDDING if name.startswith("text-embedding-") else ModelType.CHAT
+    metadata = {"provider": provider, "model_id": name}
+    return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata)
+
+
+def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:
+    fits = memory_limit_gb is None or (info.memory_requirement_gb or 0.0) <= memory_limit_gb
+    is_chat = info.model_type in (ModelType.CHAT, ModelType.MULTIMODAL)
+    return fits and is_chat and info.error is None and info.backend_type not in CLOUD_BACKENDS
+
+
+def _is_current(entry: Any, found: discovery.FoundModel) -> bool:
+    # What was broken is read again each time: its download may be complete now, or our reader better.
+    if not isinstance(entry, dict) or "error" in entry["info"]["metadata"]:
+        return False
+    return bool(entry["fingerprint"] == found.fingerprint)
+
+
+def _infos_of(entries: Mapping[str, Any]) -> dict[str, ModelInfo]:
+    return {name: ModelInfo.from_dict(values) for name, values in entries.items()}
+
+
+class _Cache:
+    """The JSON file. Every change is read, applied and written under a lock file, and put in place at once, so
+    processes neither lose each other's entries nor read half a file. A cache that cannot be used is done without."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.data: dict[str, Any] = _empty()
+
+    def read(self) -> dict[str, Any]:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            self.data = _empty()
+        except (OSError, UnicodeDecodeError) as error:
+            self._warn(error)
+        else:
+            self._parse(text)
+        return self.data
+
+    def _parse(self, text: str) -> None:
+        try:
+            data = json.loads(text)
+            if data["version"] != CACHE_VERSION:
+                raise ValueError(f"version {data['version']!r}")
+            _infos_of(data["registered"])
+            _infos_of({path: entry["info"] for path, entry in data["files"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            self._warn(error)
+            data = _empty()
+        self.data = data
+
+    def update(self, change: Callable[[dict[str, Any]], Any]) -> None:
+        from filelock import FileLock, Timeout
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock", timeout=LOCK_TIMEOUT):
+                change(self.read())
+                self._write()
+        except (OSError, Timeout) as error:
+            change(self.data)
+            logger.debug("the model list cannot be kept in %s: %s", self.path, error)
+
+    def _write(self) -> None:
+        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(self.data, file, indent=1)
+            os.replace(temporary, self.path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def _warn(self, error: Exception) -> None:
+        self.data = _empty()
+        logger.warning("the model list in %s is damaged (%s) and is built anew", self.path, error)
+
+
+def _empty() -> dict[str, Any]:
+    return {"version": CACHE_VERSION, "files": {}, "registered": {}}

@@ -1,0 +1,321 @@
+"""One request on its way: its limits, what came so far, and what is said of it at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NoReturn
+
+import anyio
+
+from . import secrets, structured
+from .backends.base import ModelBackend
+from .config import LLMConfig
+from .deadline import Interrupter, Limit
+from .errors import (
+    BadResponseError,
+    ConnectionFailedError,
+    ContentFilterError,
+    LLMFrameworkError,
+    PluginError,
+    RequestCancelledError,
+    RequestTimeoutError,
+    StreamInterruptedError,
+    StructuredOutputError,
+)
+from .model_info import ModelInfo
+from .types import (
+    Attempt,
+    Chunk,
+    GenerationConfig,
+    InferenceRequest,
+    InferenceResponse,
+    Message,
+    Part,
+    ResponseBuilder,
+    TextPart,
+    Timings,
+    Usage,
+)
+
+CHARACTERS_PER_TOKEN = 4  # a rough rule for English, used where nobody counted
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What belongs to a call rather than to the request: `max_retries` (None: as configured), and the recorder of
+    attempts, which the models of a fallback chain share."""
+
+    max_retries: int | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+class RunningRequest:
+    """The state of one request in the engine. `info`, `backend` and `hook_prompt` are set on the way down."""
+
+    info: ModelInfo
+    backend: ModelBackend
+
+    def __init__(self, request: InferenceRequest, config: LLMConfig, options: CallOptions) -> None:
+        self.request = request
+        self.options = options
+        self.interrupter = Interrupter()
+        self.started_at = time.time()
+        self.deadline = _deadline_of(request, config)
+        self.hook_prompt = ""
+        self.queue_seconds = 0.0
+        self.load_seconds = 0.0
+        self._config = config
+        self._started = self._attempt_started = time.monotonic()
+        self._builder = ResponseBuilder()
+        self._first_token_at: float | None = None
+        self._num_pieces = 0
+        self._ended = False
+        self._attempt_limit: Limit | None = None
+        self._recorded: BaseException | None = None
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as far as it is known."""
+        return self.info.name if hasattr(self, "info") else self.request.model_name or ""
+
+    # ----------------------------------------------------------------------------------------------------- the stream
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two attempts."""
+        await self.interrupter.step(lambda: anyio.sleep(seconds), self.deadline)
+
+    def start_attempt(self) -> None:
+        """Forget an attempt that failed: nothing of it was seen."""
+        self._attempt_started = time.monotonic()
+        self._builder = ResponseBuilder()
+        self._ended = False
+
+    async def first_chunks(self, stream: AsyncIterator[Chunk | str]) -> list[Chunk]:
+        """Read up to the first chunk that shows something (or the end): what may still be tried again."""
+        self._attempt_limit = Limit.after("attempt", self._config.attempt_timeout)
+        first_token = Limit.after("first_token", self._config.first_token_timeout)
+        chunks: list[Chunk] = []
+        while self._first_token_at is None:
+            chunk = await self._read(stream, first_token)
+            if chunk is None:
+                break
+            chunks.append(chunk)
+            if chunk.text or chunk.thinking or chunk.tool_call:
+                self._first_token_at = time.monotonic()
+        return chunks
+
+    async def next_chunk(self, stream: AsyncIterator[Chunk | str]) -> Chunk | None:
+        """The next chunk for the reader, or None at the end."""
+        return await self._read(stream, Limit.after("idle", self._config.idle_timeout))
+
+    async def _read(self, stream: AsyncIterator[Chunk | str], limit: Limit | None) -> Chunk | None:
+        """The next chunk that holds more than usage and finish reason: those go out with the last one."""
+        while not self._ended:
+            item = await self.interrupter.step(lambda: _next(stream), self.deadline, self._attempt_limit, limit)
+            if item is None:
+                self._ended = True
+                break
+            chunk = self._take(item)
+            if chunk is not None:
+                return chunk
+        return None
+
+    def _take(self, item: Any) -> Chunk | None:
+        chunk = Chunk(text=item) if isinstance(item, str) else item
+        if not isinstance(chunk, Chunk):
+            raise BadResponseError(f"the backend of {self.model_name!r} yielded {type(item).__name__}, no Chunk or str")
+        self._builder.add(chunk)
+        if chunk.finish_reason or chunk.usage or chunk.response or chunk.timings or chunk.dropped_parameters:
+            chunk = Chunk(
+                chunk.text, chunk.thinking, chunk.tool_call, logprobs=chunk.logprobs, provider_data=chunk.provider_data
+            )
+        self._num_pieces += 1
+        has_content = chunk.text or chunk.thinking or chunk.tool_call or chunk.logprobs or chunk.provider_data
+        return chunk if has_content else None
+
+    # -------------------------------------------------------------------------------------------------------- the end
+    async def response(self) -> InferenceResponse:
+        """The whole answer, usage and timings included."""
+        if self._builder.usage is None:
+            self._builder.usage = await self._estimated_usage()
+        return self._response_so_far(finish_reason=self._finish_reason())
+
+    def checked(self, response: InferenceResponse, text: str) -> InferenceResponse:
+        """The answer with the text that the post hooks made of it, and `parsed`. Raises `StructuredOutputError`."""
+        if text != response.text:
+            response = replace(response, message=_with_text(response.message, text))
+        form = self.request.response_format
+        return response if form is None else replace(response, parsed=structured.parse(response, form))
+
+    def last_chunk(self, response: InferenceResponse) -> Chunk:
+        """The end of the stream."""
+        timings = self.timings()
+        self.options.attempts.append(Attempt(self.model_name, time.monotonic() - self._attempt_started))
+        response = replace(response, timings=timings, attempts=tuple(self.options.attempts))
+        return Chunk(
+            usage=response.usage,
+            finish_reason=response.finish_reason,
+            response=response,
+            timings=timings,
+            dropped_parameters=response.dropped_parameters,
+        )
+
+    def usage(self) -> Usage:
+        """The tokens, as far as they are known."""
+        return self._builder.usage or Usage()
+
+    def timings(self) -> Timings:
+        """Where the time went; prefill and decode as the backend says, where it does."""
+        own = self._builder.response().timings
+        total = time.monotonic() - self._started
+        first = (self._first_token_at or time.monotonic()) - self._started
+        return Timings(self.queue_seconds, self.load_seconds, own.prefill, first, own.decode or total - first, total)
+
+    def describe(self) -> dict[str, Any]:
+        """This request as `get_active_requests` lists it."""
+        return {
+            "request_id": self.request.request_id,
+            "model_name": self.model_name,
+            "started_at": self.started_at,
+            "tokens": self._num_pieces,
+        }
+
+    def _finish_reason(self) -> Any:
+        if self._builder.finish_reason is not None:
+            return self._builder.finish_reason
+        return "tool_calls" if self._builder.response().tool_calls else "stop"
+
+    def _response_so_far(self, **fields: Any) -> InferenceResponse:
+        return self._builder.response(
+            model=self.model_name,
+            request_id=self.request.request_id,
+            attempts=tuple(self.options.attempts),
+            timings=self.timings(),
+            **fields,
+        )
+
+    async def _estimated_usage(self) -> Usage:
+        counted = await self.backend.count_tokens(self.request)
+        texts = sum(len(message.text) for message in self.request.messages)
+        answer = self._builder.response()
+        written = len(answer.text) + len(answer.thinking) + sum(len(call.raw_arguments) for call in answer.tool_calls)
+        num_input = counted if counted is not None else _tokens(texts)
+        return Usage(num_input, _tokens(written), estimated=True)
+
+    # --------------------------------------------------------------------------------------------------------- errors
+    def attempt_failed(self, error: Exception) -> LLMFrameworkError:
+        """The error as ours, entered in the record of attempts."""
+        ours = self._as_ours(error)
+        seconds = time.monotonic() - self._attempt_started
+        self.options.attempts.append(Attempt(self.model_name, seconds, secrets.redact(str(ours)), type(ours).__name__))
+        self._recorded = ours
+        return ours
+
+    def explain(self, error: Exception) -> LLMFrameworkError:
+        """What the reader gets for `error`: typed, with the model's name, the attempts, and what had come before."""
+        ours = self._as_ours(error)
+        if self._first_token_at is not None:
+            ours = self._interrupted(ours)
+        elif isinstance(ours, RequestCancelledError):
+            ours.response = self._response_so_far(finish_reason="cancelled")
+        if ours is not self._recorded:
+            ours = self.attempt_failed(ours)
+        setattr(ours, "attempts", tuple(self.options.attempts))  # noqa: B010 - an attribute of this one error
+        return ours
+
+    def _interrupted(self, error: LLMFrameworkError) -> LLMFrameworkError:
+        """After the first visible chunk: the partial response goes with the error."""
+        if isinstance(error, StructuredOutputError) and error.response is not None:
+            return error
+        cancelled = isinstance(error, RequestCancelledError)
+        partial = self._response_so_far(**({"finish_reason": "cancelled"} if cancelled else {}))
+        if isinstance(error, _KEPT):
+            if getattr(error, "response", None) is None:
+                setattr(error, "response", partial)  # noqa: B010 - RequestTimeoutError and PluginError have no such field
+            return error
+        message = f"the stream of {self.model_name!r} broke off: {error}"
+        return StreamInterruptedError(
+            message, provider=error.provider, model=error.model, status=error.status, response=partial
+        )
+
+    def _as_ours(self, error: Exception) -> LLMFrameworkError:
+        ours = error if isinstance(error, LLMFrameworkError) else _wrap(error, self.model_name)
+        ours.message = secrets.redact(ours.message)
+        ours.args = (ours.message,)
+        ours.model = ours.model or self.model_name or None
+        if ours.provider is None and hasattr(self, "info"):
+            ours.provider = str(self.info.metadata.get("provider", self.info.backend_type))
+        return ours
+
+
+_KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, StructuredOutputError, PluginError,
+         StreamInterruptedError)  # fmt: skip
+
+
+def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
+    """Raise `error`, with `cause` as its cause where that is another."""
+    if error is cause:
+        raise error
+    raise error from cause
+
+
+def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:
+    """The request with configured defaults for what it leaves open; `explicit` says what it did not."""
+    given = request.config
+    explicit = frozenset(item.name for item in fields(GenerationConfig) if getattr(given, item.name) not in (None, ()))
+    defaults: dict[str, Any] = {
+        "max_tokens": config.default_max_tokens,
+        "temperature": config.default_temperature,
+        "top_p": config.default_top_p,
+        "top_k": config.default_top_k,
+    }
+    missing = {name: value for name, value in defaults.items() if value is not None and name not in explicit}
+    return replace(request, config=replace(given, **missing), explicit=request.explicit or explicit)
+
+
+def replace_last_user_text(request: InferenceRequest, text: str) -> InferenceRequest:
+    """The request with other text in its last user message; images and earlier messages stay."""
+    messages = list(request.messages)
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].role == "user":
+            messages[index] = _with_text(messages[index], text)
+            break
+    return request.with_messages(messages)
+
+
+def _with_text(message: Message, text: str) -> Message:
+    """The message with one text part, where its first one stood."""
+    parts: list[Part] = [part for part in message.parts if not isinstance(part, TextPart)]
+    position = next((i for i, part in enumerate(message.parts) if isinstance(part, TextPart)), len(parts))
+    if text:
+        parts.insert(position, TextPart(text))
+    return replace(message, parts=tuple(parts))
+
+
+def _deadline_of(request: InferenceRequest, config: LLMConfig) -> Limit | None:
+    timeout = request.timeout if request.timeout is not None else config.default_timeout
+    if request.deadline is None:
+        return Limit.after("total", timeout)
+    return Limit("total", request.deadline, timeout or max(0.0, request.deadline - time.monotonic()))
+
+
+def _wrap(error: Exception, model: str) -> LLMFrameworkError:
+    """An error that is none of ours, by what Python says of it."""
+    text = f"the backend of {model!r} failed: {type(error).__name__}: {error}"
+    if isinstance(error, TimeoutError):
+        return RequestTimeoutError(text, limit="attempt")
+    if isinstance(error, ConnectionError):
+        return ConnectionFailedError(text)
+    return LLMFrameworkError(text)
+
+
+async def _next(stream: AsyncIterator[Chunk | str]) -> Chunk | str | None:
+    try:
+        return await stream.__anext__()
+    except StopAsyncIteration:
+        return None
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // CHARACTERS_PER_TOKEN)

@@ -1,0 +1,95 @@
+"""Keys: where they come from, and how they stay hidden. The only reader of key variables.
+
+A key is a pydantic `SecretStr` from the moment it is read, so no repr, log line or pickle of ours shows it, and
+`redact` takes every key that was ever resolved out of a text before it becomes part of an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr
+
+from .errors import ConfigurationError
+
+# The variables that each provider's own documents name, first one first.
+USUAL_VARIABLES: dict[str, tuple[str, ...]] = {
+    "openai": ("OPENAI_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+}
+COMMAND_TIMEOUT = 30.0  # seconds; a password manager may ask for a touch or a PIN
+_MIN_REDACTED_LENGTH = 6  # shorter "keys" are placeholders such as "none", which would garble ordinary words
+
+_known_keys: set[str] = set()
+
+
+def resolve_api_key(provider: str, credentials: Mapping[str, Any] | None = None) -> SecretStr | None:
+    """The key for `provider`, or None where there is none.
+
+    Looked for in `credentials`: `api_key`, then the variable that `api_key_env` names, then what `api_key_command`
+    prints; then in the provider's usual variable. Raises `ConfigurationError` where a named variable is not set or a
+    command fails: what was asked for explicitly is never silently replaced.
+    """
+    credentials = credentials or {}
+    key: str | None
+    if credentials.get("api_key") is not None:
+        key = _plain(credentials["api_key"])
+    elif credentials.get("api_key_env"):
+        key = _from_variable(provider, str(credentials["api_key_env"]))
+    elif credentials.get("api_key_command"):
+        key = _from_command(provider, credentials["api_key_command"])
+    else:
+        key = _from_usual_variable(str(credentials.get("provider") or provider))
+    return remember(key) if key else None
+
+
+def remember(key: str) -> SecretStr:
+    """Wrap a key and have `redact` know it."""
+    if len(key) >= _MIN_REDACTED_LENGTH:
+        _known_keys.add(key)
+    return SecretStr(key)
+
+
+def redact(text: str) -> str:
+    """The text with every known key replaced by `***`."""
+    for key in _known_keys.copy():
+        text = text.replace(key, "***")
+    return text
+
+
+def _plain(value: Any) -> str:
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value).strip()
+
+
+def _from_variable(provider: str, name: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        message = f"api_key_env of {provider!r} names the environment variable {name}, which is not set"
+        raise ConfigurationError(message, provider=provider)
+    return value
+
+
+def _from_usual_variable(provider: str) -> str | None:
+    names = USUAL_VARIABLES.get(provider, ())
+    return next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), None)
+
+
+def _from_command(provider: str, command: str | Sequence[str]) -> str:
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
+        reason = f"took longer than {COMMAND_TIMEOUT:g} s" if late else str(error)
+        message = f"api_key_command of {provider!r} ({words[0] if words else 'empty'}) failed: {reason}"
+        raise ConfigurationError(message, provider=provider) from None
+    key = done.stdout.strip()
+    if done.returncode or not key:
+        what = f"ended with status {done.returncode}" if done.returncode else "printed nothing"
+        raise ConfigurationError(f"api_key_command of {provider!r} ({words[0]}) {what}", provider=provider)
+    return key.splitlines()[0].strip()

@@ -1,0 +1,179 @@
+"""The one bridge from synchronous callers to the asynchronous core.
+
+One background event loop a process, started at the first synchronous call and used by those alone: asynchronous
+callers run on their own loop. It works in any thread, inside a running event loop and after `fork`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import queue
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar, cast
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from .errors import LLMFrameworkError
+
+T = TypeVar("T")
+CLEAN_UP_TIME = 10.0  # seconds that a cancelled call may take to close its streams before we stop waiting for it
+
+
+class _Portal:
+    """The background loop of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._manager: AbstractContextManager[BlockingPortal] = start_blocking_portal(name="llm-framework-sync")
+        self.portal = self._manager.__enter__()
+        self.thread_id: int = self.portal.call(threading.get_ident)
+
+    def stop(self) -> None:
+        if self.pid == os.getpid():
+            self.portal.call(self.portal.stop, True)  # cancelling: a stream left open must not hold up the exit
+            self._manager.__exit__(None, None, None)
+
+
+_lock = threading.Lock()
+_current: _Portal | None = None
+_inherited: list[_Portal] = []  # of parent processes: dropping one would wait for a thread that is not there
+
+
+def _get_portal() -> _Portal:
+    global _current
+    with _lock:
+        if _current is None:
+            _current = _Portal()
+            atexit.register(_current.stop)
+        return _current
+
+
+def _after_fork() -> None:
+    global _lock, _current
+    _lock = threading.Lock()  # another thread of the parent may have held the old one
+    if _current is not None:
+        _inherited.append(_current)
+        _current = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def run(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
+    """Call the coroutine function on the background loop and wait for its result.
+
+    An interrupt (Ctrl-C) cancels the work and waits until it has cleaned up. Raises `LLMFrameworkError` when called
+    on the background loop itself, which would wait for itself for ever.
+    """
+    call = _Call(functools.partial(function, *args, **kwargs))
+    try:
+        return cast(T, call.future.result())
+    except BaseException:
+        call.cancel()
+        raise
+
+
+def iterate(make_stream: Callable[[], AsyncIterator[T]]) -> SyncStream[T]:
+    """The asynchronous iterator that `make_stream` returns, as a plain one."""
+    return SyncStream(make_stream)
+
+
+class _Call:
+    """Work on the background loop. `ended` is set when it has really ended: cancelling its future marks that one done
+    at once, while the work still closes its streams."""
+
+    def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
+        portal = _get_portal()
+        if threading.get_ident() == portal.thread_id:
+            message = (
+                "a synchronous call was made on the framework's own event loop (from a hook, plugin or tool that runs "
+                "there), where it would wait for itself: await the asynchronous method instead"
+            )
+            raise LLMFrameworkError(message)
+        self._thread_id = portal.thread_id
+        self.ended = ended = threading.Event()
+
+        async def work() -> Any:
+            try:
+                return await function()
+            finally:
+                ended.set()
+
+        self.future: Future[Any] = portal.portal.start_task_soon(work)
+
+    def cancel(self, wait: bool = True) -> None:
+        if self.future.cancel() and wait and threading.get_ident() != self._thread_id:
+            self.ended.wait(CLEAN_UP_TIME)
+
+
+class _End:
+    """The stream has ended, with `error` where it failed."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class SyncStream(Generic[T], Iterator[T]):
+    """A plain iterator over an asynchronous one. One task reads ahead, so the whole stream is read in one task, as
+    asynchronous generators like it. `close()` (or leaving `with`, or dropping the iterator) stops the work."""
+
+    def __init__(self, make_stream: Callable[[], AsyncIterator[T]]) -> None:
+        self._items: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+        self._done = False
+        # The task must not know this object, else dropping the iterator would not end it.
+        self._call = _Call(functools.partial(_drain, make_stream, self._items))
+
+    def __iter__(self) -> SyncStream[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._done:
+            raise StopIteration
+        try:
+            item = self._items.get()
+        except BaseException:  # an interrupt
+            self.close()
+            raise
+        if not isinstance(item, _End):
+            return item
+        self._done = True
+        if item.error is not None:
+            raise item.error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Stop the work and wait until it has cleaned up. Safe to call twice."""
+        self._done = True
+        self._call.cancel()
+
+    def __enter__(self) -> SyncStream[T]:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        call = getattr(self, "_call", None)
+        if call is not None:
+            call.cancel(wait=False)
+
+
+async def _drain(make_stream: Callable[[], AsyncIterator[T]], items: queue.SimpleQueue[T | _End]) -> None:
+    stream = make_stream()
+    end = _End()
+    try:
+        async for item in stream:
+            items.put(item)
+    except Exception as error:
+        end = _End(error)
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+        items.put(end)

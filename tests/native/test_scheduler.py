@@ -1,0 +1,329 @@
+"""The scheduler: who takes part in a step, and what happens to a request in every way it can end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("llm_framework.native._native")
+
+from llm_framework.errors import ProviderUnavailableError
+from llm_framework.native._native import Row, Sampled, Sampler
+from llm_framework.native.model import NativeModel, open_model
+from llm_framework.native.scheduler import Generation, Scheduler, Slot, TokenEvent, plan_step, rotate_prefills
+
+LONG = 100_000  # more tokens than any test waits for
+
+
+class Gate:
+    """The engine, with steps that wait until the gate is open, and that can be made to fail."""
+
+    def __init__(self, engine: Any) -> None:
+        self.opened = threading.Event()
+        self.opened.set()
+        self.entered = threading.Semaphore(0)
+        self.rows: list[int] = []
+        self.failures: list[Exception] = []
+        self.new_sequence = engine.new_sequence
+        self._engine = engine
+
+    def step(self, rows: Sequence[Row]) -> list[Sampled | None]:
+        """One step of the engine."""
+        self.rows.append(len(rows))
+        self.entered.release()
+        assert self.opened.wait(20)
+        if self.failures:
+            raise self.failures.pop(0)
+        stepped: list[Sampled | None] = self._engine.step(rows)
+        return stepped
+
+    async def closed(self) -> None:
+        """Close the gate and wait until the thread stands before it."""
+        self.opened.clear()
+        while self.entered.acquire(blocking=False):
+            pass
+        await asyncio.to_thread(self.entered.acquire)
+
+
+@pytest.fixture(scope="module")
+def model(bundled_path: Path) -> Iterator[NativeModel]:
+    """The bundled model."""
+    with open_model(bundled_path, num_threads=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def gate(model: NativeModel) -> Gate:
+    """The model's engine behind a gate."""
+    return Gate(model.engine)
+
+
+@pytest.fixture
+def scheduler(gate: Gate) -> Iterator[Scheduler]:
+    """A scheduler with room for four requests at once, and small pieces of prompts."""
+    opened = Scheduler(gate, Row, max_batch=4, prefill_tokens=8, name="tiny")
+    yield opened
+    gate.opened.set()
+    opened.close()
+
+
+def submit(
+    scheduler: Scheduler, prompt: Sequence[int] = (2, 100, 101), max_tokens: int = 5, **kwargs: Any
+) -> Generation:
+    """Queue a prompt, to be continued greedily."""
+    return scheduler.submit(prompt, Sampler(0, temperature=0.0), max_tokens=max_tokens, **kwargs)
+
+
+async def tokens(generation: Generation) -> list[int]:
+    """All tokens of a request."""
+    return [event.token async for event in generation]
+
+
+async def idle(scheduler: Scheduler) -> None:
+    """Wait until nothing waits or runs."""
+    assert await asyncio.to_thread(scheduler.wait_idle, 20)
+
+
+# -------------------------------------------------------------------------------------------------------------- policy
+def waiting(num_tokens: int) -> Generation:
+    """A request whose prompt has `num_tokens` left to be read."""
+    return Generation([7] * num_tokens, Sampler(0), 10, frozenset())
+
+
+def decoding() -> Generation:
+    """A request that decodes."""
+    generation = waiting(1)
+    generation.decoding = True
+    return generation
+
+
+async def test_everyone_who_decodes_takes_part_and_prompts_share_the_rest() -> None:
+    """A step has one token of each request that decodes, and pieces of prompts up to the limit, in order."""
+    a, b, c, d = decoding(), waiting(5), waiting(20), waiting(3)
+    assert plan_step([b, a, c, d], prefill_tokens=8) == [Slot(a, 1, True), Slot(b, 5, True), Slot(c, 3, False)]
+
+
+async def test_prompts_take_turns() -> None:
+    """A prompt that had its share goes behind those that had none, so a short one does not wait for a long one's end."""
+    long, short, other = waiting(100), waiting(3), decoding()
+    slots = plan_step([long, other, short], prefill_tokens=8)
+    order = rotate_prefills([long, other, short], slots)
+    assert order == [other, short, long]
+    assert plan_step(order, prefill_tokens=8) == [Slot(other, 1, True), Slot(short, 3, True), Slot(long, 5, False)]
+
+
+# ------------------------------------------------------------------------------------------------------------ requests
+async def test_tokens_are_those_of_the_model_alone(scheduler: Scheduler, model: NativeModel) -> None:
+    """Requests of all lengths that run together get the tokens that each gets alone."""
+    prompts = [[2, *range(100, 100 + n)] for n in (1, 3, 8, 9, 40, 17, 5)]
+    together = await asyncio.gather(*(tokens(submit(scheduler, prompt, 6)) for prompt in prompts))
+    for prompt, got in zip(prompts, together, strict=True):
+        assert got == await tokens(submit(scheduler, prompt, 6))
+    logits = model.logits(prompts[4])
+    assert together[4][0] == int(logits[-1].argmax())
+
+
+async def test_a_request_ends_at_its_limit(scheduler: Scheduler) -> None:
+    """At most max_tokens are generated, and the reason is "length"."""
+    generation = submit(scheduler, max_tokens=3)
+    assert len(await tokens(generation)) == 3
+    assert generation.finish_reason == "length"
+
+
+async def test_a_request_ends_at_an_end_token(scheduler: Scheduler) -> None:
+    """An end token is not delivered, and the reason is "stop"."""
+    first, second, *_ = await tokens(submit(scheduler))
+    assert first != second
+    generation = submit(scheduler, stop_ids={second})
+    assert await tokens(generation) == [first]
+    assert generation.finish_reason == "stop"
+
+
+async def test_running_requests_share_a_step(scheduler: Scheduler, gate: Gate) -> None:
+    """Requests that run at the same time stand in one step, up to the batch's limit; the others wait their turn."""
+    await asyncio.gather(*(tokens(submit(scheduler, [2, 100], 6)) for _ in range(6)))
+    assert max(gate.rows) == 4
+
+
+async def test_streams_go_on_while_a_long_prompt_is_read(scheduler: Scheduler) -> None:
+    """A long prompt is read in pieces, and a token of every running stream comes with each piece."""
+    stream = submit(scheduler, max_tokens=LONG)
+    await anext(stream)
+    long = submit(scheduler, [2] + [100] * 160, max_tokens=1)
+    during = []
+    async for event in stream:
+        during.append(event)
+        if long.times.first_token:
+            break
+    stream.cancel()
+    assert len(during) >= 160 // 8 - 1
+
+
+async def test_an_event_carries_what_the_sampler_was_asked_for(scheduler: Scheduler) -> None:
+    """Log-probabilities come with their token, the likeliest first."""
+    generation = scheduler.submit([2, 100], Sampler(0, temperature=0.0, num_logprobs=2), max_tokens=1)
+    event = await anext(generation)
+    assert isinstance(event, TokenEvent)
+    assert event.top[0][0] == event.token
+    assert event.logprob == pytest.approx(event.top[0][1])
+    assert len(event.top) == 2
+
+
+async def test_times_are_in_order(scheduler: Scheduler) -> None:
+    """A request notes when it was submitted, admitted, gave its first token and ended."""
+    generation = submit(scheduler)
+    await tokens(generation)
+    times = generation.times
+    assert 0 < times.submitted <= times.admitted <= times.first_token <= times.finished
+
+
+# -------------------------------------------------------------------------------------------------------- cancellation
+async def test_cancel_takes_a_request_out_before_the_next_step(scheduler: Scheduler, gate: Gate) -> None:
+    """After a cancel the step that runs is the request's last."""
+    generation = submit(scheduler, max_tokens=LONG)
+    await anext(generation)
+    await gate.closed()
+    generation.cancel()
+    steps = len(gate.rows)
+    gate.opened.set()
+    await idle(scheduler)
+    assert len(gate.rows) == steps
+    assert scheduler.num_active == 0
+    assert generation.sequence is None
+
+
+async def test_cancelling_the_task_that_reads_stops_the_work(scheduler: Scheduler, gate: Gate) -> None:
+    """A task that is cancelled while it waits for a token takes its request with it."""
+    await asyncio.sleep(0)
+    gate.opened.clear()
+    task = asyncio.create_task(tokens(submit(scheduler, max_tokens=LONG)))
+    await asyncio.to_thread(gate.entered.acquire)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.opened.set()
+    await idle(scheduler)
+
+
+async def test_a_waiting_request_can_be_cancelled(scheduler: Scheduler, gate: Gate) -> None:
+    """A request that was not admitted yet leaves the queue, and the others do not notice."""
+    gate.opened.clear()
+    running = [submit(scheduler, max_tokens=3) for _ in range(4)]
+    queued = submit(scheduler, max_tokens=3)
+    queued.cancel()
+    gate.opened.set()
+    assert [len(await tokens(generation)) for generation in running] == [3] * 4
+    await idle(scheduler)
+    assert queued.times.admitted == 0
+
+
+async def test_cancel_after_the_end_does_nothing(scheduler: Scheduler) -> None:
+    """A request that has ended can be cancelled, and its tokens can still be read."""
+    generation = submit(scheduler, max_tokens=3)
+    await idle(scheduler)
+    generation.cancel()
+    await generation.aclose()
+    assert len(await tokens(generation)) == 3
+
+
+def test_a_closed_event_loop_is_a_cancelled_request(scheduler: Scheduler) -> None:
+    """A loop that is closed while its requests run takes them with it; other loops' requests go on."""
+
+    async def start() -> Generation:
+        generation = submit(scheduler, max_tokens=LONG)
+        await anext(generation)
+        return generation
+
+    abandoned = asyncio.run(start())
+    assert scheduler.wait_idle(20)
+    assert abandoned.cancelled
+    assert len(asyncio.run(collect(scheduler, 4))) == 4
+
+
+async def collect(scheduler: Scheduler, num_tokens: int) -> list[int]:
+    """The tokens of a request that is submitted on the running loop."""
+    return await tokens(submit(scheduler, max_tokens=num_tokens))
+
+
+def test_several_event_loops_share_one_scheduler(scheduler: Scheduler) -> None:
+    """Each loop's requests get their own tokens, on their own loop."""
+    results: dict[int, list[int]] = {}
+
+    def run(i: int) -> None:
+        results[i] = asyncio.run(collect(scheduler, 5 + i))
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert [len(results[i]) for i in range(4)] == [5, 6, 7, 8]
+    assert all(results[3][: 5 + i] == results[i] for i in range(4))
+
+
+# ------------------------------------------------------------------------------------------------------------- failure
+async def test_a_failing_step_fails_its_request_and_the_scheduler_lives_on(scheduler: Scheduler, gate: Gate) -> None:
+    """An exception of the engine reaches the request as a typed error; the next request is answered."""
+    gate.failures = [RuntimeError("out of luck")]
+    with pytest.raises(ProviderUnavailableError, match=r"tiny answered: RuntimeError: out of luck"):
+        await tokens(submit(scheduler))
+    assert len(await tokens(submit(scheduler))) == 5
+
+
+async def test_a_request_that_the_engine_cannot_take_fails_alone(scheduler: Scheduler, gate: Gate) -> None:
+    """A bad request does not take those down that stand in the same step."""
+    gate.opened.clear()
+    first = submit(scheduler, max_tokens=4)
+    await asyncio.to_thread(gate.entered.acquire)
+    bad, good = submit(scheduler, [10**6], 4), submit(scheduler, max_tokens=4)
+    gate.opened.set()
+    assert len(await tokens(first)) == len(await tokens(good)) == 4
+    with pytest.raises(ProviderUnavailableError):
+        await tokens(bad)
+
+
+async def test_a_failure_does_not_repeat_tokens_of_the_others(scheduler: Scheduler, gate: Gate) -> None:
+    """Requests that a failed step did not touch go on as if it had not been."""
+    alone = await collect(scheduler, 6)
+    generations = [submit(scheduler, max_tokens=6) for _ in range(3)]
+    await anext(generations[0])
+    await gate.closed()
+    gate.failures = [MemoryError("for once")]
+    gate.opened.set()
+    assert [await tokens(g) for g in generations[1:]] == [alone] * 2
+
+
+async def test_close_fails_what_runs_and_what_waits(scheduler: Scheduler, gate: Gate) -> None:
+    """Requests in flight end with a typed error when the model is unloaded, and none are taken afterwards."""
+    gate.opened.clear()
+    generations = [submit(scheduler, max_tokens=LONG) for _ in range(6)]
+    await asyncio.to_thread(gate.entered.acquire)
+    closing = asyncio.create_task(asyncio.to_thread(scheduler.close))
+    gate.opened.set()
+    await closing
+    for generation in generations:
+        with pytest.raises(ProviderUnavailableError, match="unloaded"):
+            await tokens(generation)
+    with pytest.raises(ProviderUnavailableError, match="unloaded"):
+        submit(scheduler)
+    assert scheduler.num_active == 0
+    scheduler.close()
+
+
+async def test_an_idle_scheduler_takes_no_steps(scheduler: Scheduler, gate: Gate) -> None:
+    """Between requests the thread sleeps, and it is the same thread for the next one."""
+    await collect(scheduler, 3)
+    await idle(scheduler)
+    steps = scheduler.num_steps
+    assert steps == len(gate.rows)
+    thread = next(t for t in threading.enumerate() if t.name == "llm-framework tiny")
+    assert thread.daemon
+    await collect(scheduler, 3)
+    assert thread.is_alive()
+    scheduler.close()
+    assert not thread.is_alive()
