@@ -2,7 +2,7 @@
 
 import asyncio
 
-from llama_index.core import Settings
+from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
 from llama_index.core.llms import ChatMessage
 
 from llama_index.llms.llm_framework import FrameworkLLM
@@ -10,9 +10,9 @@ from llama_index.llms.llm_framework import FrameworkLLM
 llm = FrameworkLLM(temperature=0, max_tokens=64)
 Settings.llm = llm  # query engines, chat engines and agents now use it
 
-print(llm.complete("What is the capital of France?"))
+print(llm.complete("hello"))
 
-messages = [ChatMessage(role="system", content="Answer briefly."), ChatMessage(role="user", content="Say hello.")]
+messages = [ChatMessage(role="system", content="Answer briefly."), ChatMessage(role="user", content="What can you do?")]
 response = llm.chat(messages)
 print(response.message.content, response.raw["usage"])
 
@@ -22,11 +22,16 @@ print()
 
 
 async def main() -> None:
-    print(await llm.acomplete("What is the capital of Italy?"))
+    print(await llm.acomplete("hello"))
     # LlamaIndex's asynchronous streams are awaited first, then read.
-    async for piece in await llm.astream_complete("What is the capital of Spain?"):
+    async for piece in await llm.astream_complete("What can you do?"):
         print(piece.delta, end="", flush=True)
     print()
 
 
 asyncio.run(main())
+
+# An index over one's own texts. MockEmbedding stands in for an embedding model, so that this runs offline.
+text = Document(text="The harbour of Bergen was built in 1070. It has eleven piers.")
+index = VectorStoreIndex.from_documents([text], embed_model=MockEmbedding(embed_dim=4))
+print(index.as_query_engine().query("When was the harbour of Bergen built?"))

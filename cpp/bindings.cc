@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <cxxabi.h>
 #include <unistd.h>
 
 #include "batch.h"
@@ -20,6 +21,30 @@ namespace llmfw {
 namespace {
 
 namespace py = pybind11;
+
+// Gives up the GIL while it lives. Unlike py::gil_scoped_release it survives the end of the interpreter: Python before 3.14
+// ends a daemon thread that then asks for the GIL by unwinding its stack, which a destructor must not let pass. Such a
+// thread stops here until the process is gone.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+  ~WithoutGil() {
+#if defined(__GLIBCXX__)
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (abi::__forced_unwind&) {
+      for (;;) pause();
+    }
+#else
+    PyEval_RestoreThread(state_);
+#endif
+  }
+
+ private:
+  PyThreadState* state_;
+};
 
 // ------------------------------------------------------------------------------------------------ values from Python
 
@@ -220,7 +245,7 @@ py::array_t<float> PyDecodeTensor(const py::object& value) {
   const Tensor tensor = ToTensor(value, "tensor", buffers);
   py::array_t<float> values({tensor.rows, tensor.cols});
   float* out = values.mutable_data();
-  const py::gil_scoped_release unlocked;
+  const WithoutGil unlocked;
   DecodeTensor(tensor, out);
   return values;
 }
@@ -256,7 +281,7 @@ class PyModel {
       const auto name = py::str(key).cast<std::string>();
       map.emplace(name, ToTensor(value, name, buffers_));
     }
-    const py::gil_scoped_release unlocked;
+    const WithoutGil unlocked;
     engine_ = std::make_unique<Engine>(Gemma(config_, BuildWeights(config_, map)), kernels, threads);
     num_threads_ = engine_->num_threads();
     isa_ = kernels.isa;
@@ -273,7 +298,7 @@ class PyModel {
   template <typename Work>
   auto Locked(const Work& work) {
     CheckProcess();
-    const py::gil_scoped_release unlocked;  // before the lock: who holds the lock never waits for the GIL
+    const WithoutGil unlocked;  // before the lock: who holds the lock never waits for the GIL
     const std::lock_guard lock(mutex_);
     if (engine_ == nullptr) throw std::invalid_argument("the model is closed");
     return work(*engine_);
@@ -285,7 +310,7 @@ class PyModel {
       return;
     }
     {
-      const py::gil_scoped_release unlocked;
+      const WithoutGil unlocked;
       const std::lock_guard lock(mutex_);
       engine_.reset();
     }

@@ -6,9 +6,10 @@
 namespace llmfw {
 namespace {
 
-// Activation rows that are packed, and go through the weights, together: their packed form should stay in the second-level
-// cache while the weights stream by.
-constexpr int kRowBlock = 64;
+// Activation rows that are packed, and go through the weights, together, at most: enough that decoding a weight pays, few
+// enough that several threads can pack.
+constexpr int kMaxBlockRows = 192;
+constexpr int kBlockRowGrain = 6;  // activation rows that the kernels for many rows take at once
 // Weights that stay in the second-level cache while one block of activations after the other meets them.
 constexpr size_t kWeightChunkBytes = 256 << 10;
 // Parts are multiples of this many weight rows, so kernels seldom see a remainder.
@@ -45,7 +46,7 @@ std::vector<Part> Split(std::span<const Product> products, int m, int num_thread
 
 }  // namespace
 
-// The activations of one MatMul in the form of one kernel, in blocks of kRowBlock rows.
+// The activations of one MatMul in the form of one kernel, in blocks of rows.
 struct Ops::Packing {
   const MatMulKernel* kernel;
   const std::byte* data;
@@ -69,8 +70,9 @@ void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
 
 void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
   const int k = products[0].w->cols;
-  const int num_blocks = CeilDiv(m, kRowBlock);
-  const int block_rows = std::min(m, kRowBlock);
+  const int even_rows = CeilDiv(m, CeilDiv(m, kMaxBlockRows));
+  const int block_rows = std::min(m, CeilDiv(even_rows, kBlockRowGrain) * kBlockRowGrain);
+  const int num_blocks = CeilDiv(m, block_rows);
   const auto kernel_of = [&](const Product& product) { return &kernels_.matmul[static_cast<int>(product.w->type)]; };
 
   // Products of different weight types may share a packed form.
@@ -92,8 +94,8 @@ void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> produc
   for (Packing& packing : packings) {
     packing.data = next;
     ForRows(num_blocks, block_rows * k, [&](int block) {
-      const int begin = block * kRowBlock;
-      packing.kernel->pack(x + static_cast<ptrdiff_t>(begin) * ldx, ldx, std::min(kRowBlock, m - begin), k,
+      const int begin = block * block_rows;
+      packing.kernel->pack(x + static_cast<ptrdiff_t>(begin) * ldx, ldx, std::min(block_rows, m - begin), k,
                            next + static_cast<size_t>(block) * packing.block_bytes);
     });
     next += packing.block_bytes * static_cast<size_t>(num_blocks);
@@ -108,10 +110,10 @@ void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> produc
     const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / row_bytes / kRowGrain, 1)) * kRowGrain;
     for (int n = part.begin; n < part.end; n += chunk) {
       for (int block = 0; block < num_blocks; ++block) {
-        const int begin = block * kRowBlock;
+        const int begin = block * block_rows;
         kernel_of(product)->run(*product.w, n, std::min(part.end, n + chunk),
                                 packing.data + static_cast<size_t>(block) * packing.block_bytes,
-                                std::min(kRowBlock, m - begin), product.y + static_cast<ptrdiff_t>(begin) * product.ldy,
+                                std::min(block_rows, m - begin), product.y + static_cast<ptrdiff_t>(begin) * product.ldy,
                                 product.ldy, reinterpret_cast<std::byte*>(Scratch(thread)));
       }
     }

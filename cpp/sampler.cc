@@ -70,24 +70,23 @@ std::vector<Candidate> TopK(const float* values, int n, int k) {
   return heap;
 }
 
-// The tokens whose probability is at least (strictly above, for 0) `threshold`, likeliest first.
+// The tokens whose probability is at least `threshold`, in the order of their ids.
 std::vector<Candidate> Above(const float* probabilities, int n, float threshold) {
   std::vector<Candidate> candidates;
   for (int i = 0; i < n; ++i) {
     if (probabilities[i] >= threshold && probabilities[i] > 0.0f) candidates.push_back({probabilities[i], i});
   }
-  std::sort(candidates.begin(), candidates.end(), Likelier);
   return candidates;
 }
 
-double Mass(const std::vector<Candidate>& candidates) {
+double Mass(std::span<const Candidate> candidates) {
   double mass = 0.0;
   for (const Candidate& candidate : candidates) mass += static_cast<double>(candidate.value);
   return mass;
 }
 
-// The likeliest tokens, at least as many as it takes to have the mass `top_p`, likeliest first. Sorting all of a large
-// vocabulary would cost more than the rest of a step, so only tokens above a threshold are; it falls until they suffice.
+// Tokens that include the likeliest ones which together have the mass `top_p`. Most of a large vocabulary is far too
+// unlikely to be among them: a threshold keeps it out, and falls until the rest suffices.
 std::vector<Candidate> LikeliestWithMass(const float* probabilities, int n, float top_p) {
   for (float threshold = 1e-2f * probabilities[ArgMax(probabilities, n)];; threshold *= 1e-2f) {
     std::vector<Candidate> candidates = Above(probabilities, n, threshold);
@@ -95,17 +94,33 @@ std::vector<Candidate> LikeliestWithMass(const float* probabilities, int n, floa
   }
 }
 
+// Keeps the fewest, likeliest candidates that together have at least the mass `top_p`. Halves the range in which the cut
+// lies until sorting it costs nothing: with flat distributions, sorting everything would cost more than the step.
 void CutTopP(std::vector<Candidate>& candidates, float top_p) {
-  double mass = 0.0;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    mass += static_cast<double>(candidates[i].value);
-    if (mass >= static_cast<double>(top_p)) return candidates.resize(i + 1);
+  constexpr std::ptrdiff_t kSortable = 64;
+  double needed = static_cast<double>(top_p);
+  auto begin = candidates.begin();
+  auto end = candidates.end();
+  while (end - begin > kSortable) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, Likelier);
+    const double mass = Mass({begin, middle});
+    if (mass >= needed) {
+      end = middle;
+    } else {
+      needed -= mass;
+      begin = middle;
+    }
   }
+  std::sort(begin, end, Likelier);
+  while (begin != end && needed > 0.0) needed -= static_cast<double>((begin++)->value);
+  candidates.erase(begin, candidates.end());
 }
 
 void CutMinP(std::vector<Candidate>& candidates, float min_p) {
-  const float threshold = min_p * candidates.front().value;
-  while (candidates.back().value < threshold) candidates.pop_back();
+  float max = 0.0f;
+  for (const Candidate& candidate : candidates) max = std::max(max, candidate.value);
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.value < min_p * max; });
 }
 
 int Pick(const std::vector<Candidate>& candidates, double uniform) {
@@ -257,7 +272,7 @@ int Sampler::Draw(const KernelTable& kernels, const float* logits, int vocab_siz
                                 : Above(probabilities, vocab_size, s.min_p * probabilities[likeliest]);
   }
   if (s.top_p < 1.0f) CutTopP(candidates, s.top_p);
-  CutMinP(candidates, s.min_p);
+  if (s.min_p > 0.0f) CutMinP(candidates, s.min_p);
   return Pick(candidates, uniform);
 }
 

@@ -19,6 +19,7 @@ class ThreadPool {
 
   // Calls task(part, thread) once for each part in [0, num_parts), parts handed out as threads become free (so a thread
   // that loses its core delays only the part it holds). Returns when all are done. One caller at a time.
+  // A task must not throw: there is nobody to catch it on another thread, so the process would end.
   void Run(int num_parts, const std::function<void(int part, int thread)>& task);
 
  private:

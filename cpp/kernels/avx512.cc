@@ -12,7 +12,7 @@
 //
 // Numeric plan. F32 and F16 weights: float32 products and sums. BF16 and SFP (whose values all are bf16): products of bf16
 // pairs, exact, summed in float32. With few rows an activation is split into two bf16, x = high + low, exact to 2^-16, which
-// costs nothing where memory is the limit; with many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the
+// costs nothing where memory is the limit (results are then the same to the bit for any number of rows); with many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the
 // root mean square). vdpbf16ps takes subnormals for zero, which no model notices.
 //
 // Only C headers here, everything in an anonymous namespace, and no inline function of another header is called: the linker
@@ -35,22 +35,11 @@ namespace {
 constexpr int kTileColumns = 4;     // weight rows of a tile
 constexpr int kDirectTileRows = 4;  // activation rows of a tile that decodes as it reads
 constexpr int kPanelTileRows = 6;   // 24 sums + 4 weights + 1 activation: 29 of the 32 registers
-#ifndef T_DIRECT
-#define T_DIRECT 8
-#endif
-#ifndef T_PF
-#define T_PF 1024
-#endif
-#ifndef T_PANEL
-#define T_PANEL 32
-#endif
-#ifndef T_KBLOCK
-#define T_KBLOCK 32
-#endif
-constexpr int kDirectRows = T_DIRECT;      // at most so many activation rows: weights are read in place
-constexpr int kPanelColumns = T_PANEL;   // weight rows of a panel
-constexpr int kBlockGroups = T_KBLOCK;     // k of a panel: 4 KiB a row; activation tile 24 KiB, weights of a tile 16 KiB
-constexpr int kPrefetchBytes = T_PF;
+constexpr int kDirectRows = 8;      // up to so many activation rows, weights are read where they lie
+constexpr int kPanelColumns = 32;   // weight rows of a panel
+constexpr int kBlockGroups = 32;    // k of a panel, at most: 4 KiB a weight row, 24 KiB a tile of activations
+constexpr size_t kPrefetchBytes = 2048;
+constexpr size_t kShortRowBytes = 4096;
 
 constexpr int kVectorBytes = 64;
 constexpr int kGroupBytes = 2 * kVectorBytes;  // of one decoded row; a group is what two vectors hold
@@ -58,6 +47,11 @@ constexpr int kGroupBytes = 2 * kVectorBytes;  // of one decoded row; a group is
 int Min(int a, int b) { return a < b ? a : b; }
 int DivideRoundUp(int a, int b) { return (a + b - 1) / b; }
 size_t Size(int n) { return static_cast<size_t>(n); }
+
+// Asks for the line at p + offset. That may lie past the end of the weights: it is then ignored.
+void Prefetch(const std::byte* p, size_t offset) {
+  _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + offset), _MM_HINT_T0);
+}
 
 // The lowest `count` of 64, 32 or 16 lanes; none for a negative count, all for a large one.
 template <typename Mask>
@@ -249,7 +243,8 @@ template <typename Math>
 Plan MakePlan(int m, int k) {
   const int groups = DivideRoundUp(k, Math::kGroup);
   if (m <= kDirectRows) return {true, kDirectTileRows, Math::kDirectParts, groups, groups};
-  return {false, kPanelTileRows, 1, groups, kBlockGroups};
+  const int num_blocks = DivideRoundUp(groups, kBlockGroups);
+  return {false, kPanelTileRows, 1, groups, num_blocks == 0 ? 0 : DivideRoundUp(groups, num_blocks)};
 }
 
 template <typename Math>
@@ -297,7 +292,7 @@ size_t ScratchBytes(int m, int k) {
 // ---------------------------------------------------------------------------------------------------------------------
 // The tile.
 
-// Four weight rows, the last ones repeated where fewer are left.
+// Four weight rows; where fewer are left, the first again in place of the missing.
 struct WeightRows {
   const std::byte* row[kTileColumns];
 };
@@ -322,6 +317,7 @@ __m128 SumLanes(__m512 a, __m512 b, __m512 c, __m512 d) {
   return _mm_add_ps(_mm256_castps256_ps128(abcd_f32x8), _mm256_extractf128_ps(abcd_f32x8, 1));
 }
 
+// The order of the additions is the same for every kRows: a row's result does not depend on the rows beside it.
 template <int kRows>
 struct Sums {
   __m512 f32x16[kRows][kTileColumns];
@@ -363,40 +359,89 @@ template <int kRows>
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     float* y = out.y + static_cast<ptrdiff_t>(r) * out.ldy;
-    const __m128 sum_f32x4 = SumLanes(sums.f32x16[r][0], sums.f32x16[r][1], sums.f32x16[r][2], sums.f32x16[r][3]);
+    const __m512(&row_f32x16)[kTileColumns] = sums.f32x16[r];
+    const __m128 sum_f32x4 = SumLanes(row_f32x16[0], row_f32x16[1], row_f32x16[2], row_f32x16[3]);
     const __m128 before_f32x4 = out.add ? _mm_maskz_loadu_ps(real, y) : _mm_setzero_ps();
     _mm_mask_storeu_ps(y, real, _mm_fmadd_ps(sum_f32x4, scale_f32x4, before_f32x4));
   }
 }
 
-// The group that is kPrefetchBytes further on. Prefetches cross page ends, which the hardware's do not; addresses past the
-// end of the weights do no harm.
-template <size_t kWeightGroupBytes>
-[[gnu::always_inline]] inline void PrefetchAhead(const WeightRows& weights, size_t at) {
+// What a tile asks the memory for while it multiplies, a little with each group. These prefetches cross page ends, which
+// the hardware's own do not.
+
+void PrefetchLines(const WeightRows& rows, size_t at) {
 #pragma GCC unroll 4
-  for (int n = 0; n < kTileColumns; ++n) {
-#pragma GCC unroll 2
-    for (size_t line = 0; line < kWeightGroupBytes; line += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(weights.row[n]) + at + line + kPrefetchBytes, _MM_HINT_T0);
-    }
-  }
+  for (int n = 0; n < kTileColumns; ++n) Prefetch(rows.row[n], at);
 }
 
+// For a tile that reads long rows in place: what lies kPrefetchBytes further on in each. Near the end of the rows that is in
+// the next four (rows lie packed).
+template <typename Weights>
+class PrefetchSameRows {
+ public:
+  PrefetchSameRows(const WeightRows& rows, size_t row_bytes) : rows_(rows), row_bytes_(row_bytes) {}
+  void Next() {
+    const size_t wrapped = at_ >= row_bytes_ ? at_ + (kTileColumns - 1) * row_bytes_ : at_;
+    PrefetchLines(rows_, wrapped);
+    if constexpr (kStep > 64) PrefetchLines(rows_, wrapped + 64);
+    at_ += kStep;
+  }
+
+ private:
+  static constexpr size_t kStep = size_t{Weights::Math::kGroup} * Weights::kValueBytes;
+  const WeightRows rows_;
+  const size_t row_bytes_;
+  size_t at_ = kPrefetchBytes;
+};
+
+// For a tile that reads short rows in place: all of the next four, from end to end. At the end of the range these belong to
+// another part of the product, and come early for whoever does that.
+template <typename Weights>
+class PrefetchNextRows {
+ public:
+  PrefetchNextRows(const WeightRows& rows, size_t row_bytes)
+      : first_row_(rows.row[0]), at_(kTileColumns * row_bytes + kPrefetchBytes) {}
+  void Next() {
+#pragma GCC unroll 8
+    for (size_t line = 0; line < kStep; line += 64) Prefetch(first_row_, at_ + line);
+    at_ += kStep;
+  }
+
+ private:
+  static constexpr size_t kStep = size_t{kTileColumns} * Weights::Math::kGroup * Weights::kValueBytes;
+  const std::byte* const first_row_;
+  size_t at_;
+};
+
+// For a tile of a panel: its share, bytes [begin, end), of four rows of the panel that comes next.
+class PrefetchNextPanel {
+ public:
+  PrefetchNextPanel(const WeightRows& rows, size_t begin, size_t end) : rows_(rows), at_(begin), end_(end) {}
+  void Next() {
+    if (at_ >= end_) return;
+    PrefetchLines(rows_, at_);
+    at_ += 64;
+  }
+
+ private:
+  const WeightRows rows_;
+  size_t at_;
+  const size_t end_;
+};
+
 // x: packed activations of this tile. k: values of each weight row.
-template <typename Weights, int kRows, int kParts, bool kPrefetch>
-void Tile(const WeightRows& weights, int k, const __m512i* x, const Output& out) {
+template <typename Weights, int kRows, int kParts, typename Prefetcher>
+void Tile(const WeightRows& weights, int k, const __m512i* x, Prefetcher prefetch, const Output& out) {
   constexpr int kGroup = Weights::Math::kGroup;
   constexpr size_t kWeightGroupBytes = size_t{kGroup} * Weights::kValueBytes;
   constexpr int kVectorsOfX = 2 * kRows * kParts;
   Sums<kRows> sums;
-#pragma GCC unroll 6
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-    for (int n = 0; n < kTileColumns; ++n) sums.f32x16[r][n] = _mm512_setzero_ps();
+  for (auto& row_f32x16 : sums.f32x16) {
+    for (__m512& sum_f32x16 : row_f32x16) sum_f32x16 = _mm512_setzero_ps();
   }
   size_t at = 0;
   for (int group = 0; group < k / kGroup; ++group) {
-    if constexpr (kPrefetch) PrefetchAhead<kWeightGroupBytes>(weights, at);
+    prefetch.Next();
     AddGroup<Weights, kRows, kParts, false>(weights, at, kGroup, x, sums);
     at += kWeightGroupBytes;
     x += kVectorsOfX;
@@ -405,34 +450,34 @@ void Tile(const WeightRows& weights, int k, const __m512i* x, const Output& out)
   Store(sums, out);
 }
 
-template <typename Weights, int kParts, bool kPrefetch>
-void TileOf(int rows, const WeightRows& weights, int k, const __m512i* x, const Output& out) {
+template <typename Weights, int kParts, typename Prefetcher>
+void TileOf(int rows, const WeightRows& weights, int k, const __m512i* x, const Prefetcher& prefetch, const Output& out) {
   switch (rows) {
     case 1:
-      return Tile<Weights, 1, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 1, kParts>(weights, k, x, prefetch, out);
     case 2:
-      return Tile<Weights, 2, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 2, kParts>(weights, k, x, prefetch, out);
     case 3:
-      return Tile<Weights, 3, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 3, kParts>(weights, k, x, prefetch, out);
     case 4:
-      return Tile<Weights, 4, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 4, kParts>(weights, k, x, prefetch, out);
     case 5:
-      return Tile<Weights, 5, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 5, kParts>(weights, k, x, prefetch, out);
     default:
-      return Tile<Weights, 6, kParts, kPrefetch>(weights, k, x, out);
+      return Tile<Weights, 6, kParts>(weights, k, x, prefetch, out);
   }
 }
 
 WeightRows RowsAt(const std::byte* first, size_t row_bytes, int count) {
   WeightRows rows;
-  for (int n = 0; n < kTileColumns; ++n) rows.row[n] = first + Size(Min(n, count - 1)) * row_bytes;
+  for (int n = 0; n < kTileColumns; ++n) rows.row[n] = first + (n < count ? Size(n) * row_bytes : 0);
   return rows;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Matrix products.
 
-struct Product {
+struct Problem {
   const Tensor& w;
   const __m512i* x;
   int m;
@@ -440,23 +485,21 @@ struct Product {
   int ldy;
 };
 
-template <typename Weights>
-void RunDirect(const Product& p, const Plan& plan, int n_begin, int n_end) {
+template <typename Weights, typename Prefetcher>
+void RunDirect(const Problem& p, const Plan& plan, int n_begin, int n_end) {
   const size_t row_bytes = Size(p.w.cols) * Weights::kValueBytes;
   for (int n = n_begin; n < n_end; n += kTileColumns) {
     const int columns = Min(kTileColumns, n_end - n);
     const WeightRows rows = RowsAt(p.w.data + Size(n) * row_bytes, row_bytes, columns);
+    const Prefetcher prefetch(rows, row_bytes);
     for (int r = 0; r < p.m; r += kDirectTileRows) {
       const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + n, p.ldy, columns, p.w.scale, false};
-      TileOf<Weights, Weights::Math::kDirectParts, true>(Min(kDirectTileRows, p.m - r), rows, p.w.cols,
-                                                   p.x + plan.offset(p.m, 0, r), out);
+      TileOf<Weights, Weights::Math::kDirectParts>(Min(kDirectTileRows, p.m - r), rows, p.w.cols,
+                                                   p.x + plan.offset(p.m, 0, r), prefetch, out);
     }
   }
 }
 
-#ifndef T_AHEAD
-#define T_AHEAD 2
-#endif
 // Decodes k values of a weight row into whole groups. Meanwhile the memory fetches the same of the row `ahead` bytes on.
 template <typename Weights>
 void DecodeGroups(const std::byte* from, int k, size_t ahead, std::byte* to) {
@@ -464,7 +507,7 @@ void DecodeGroups(const std::byte* from, int k, size_t ahead, std::byte* to) {
   __m512i w[2];
   for (; k > 0; k -= kGroup) {
     for (size_t line = 0; line < kGroup * Weights::kValueBytes; line += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(from) + ahead + line, _MM_HINT_T0);
+      Prefetch(from, ahead + line);
     }
     if (k >= kGroup) {
       Weights::Load(from, w);
@@ -478,39 +521,89 @@ void DecodeGroups(const std::byte* from, int k, size_t ahead, std::byte* to) {
   }
 }
 
-// One panel (rows [n, n + columns), one block of k) times all activation rows. A tile of activations stays in L1 while the
-// weights of the panel pass by.
+// Weight rows [n, n + columns), values [k_begin, k_begin + k) of each.
+struct Panel {
+  int block;
+  int n;
+  int columns;
+  int k_begin;
+  int k;
+};
+
 template <typename Weights>
-void RunPanel(const Product& p, const Plan& plan, int block, int n, int columns, std::byte* panel) {
-  using Math = typename Weights::Math;
+Panel PanelAt(const Problem& p, const Plan& plan, int block, int n, int n_end) {
+  const int block_values = plan.block_groups * Weights::Math::kGroup;
+  const int k_begin = block * block_values;
+  return {block, n, Min(kPanelColumns, n_end - n), k_begin, Min(p.w.cols - k_begin, block_values)};
+}
+
+template <typename Weights>
+const std::byte* PanelRow(const Problem& p, const Panel& panel, int column) {
+  return p.w.data + (Size(panel.n + column) * Size(p.w.cols) + Size(panel.k_begin)) * Weights::kValueBytes;
+}
+
+template <typename Weights>
+void DecodePanel(const Problem& p, const Panel& panel, std::byte* decoded) {
   const size_t row_bytes = Size(p.w.cols) * Weights::kValueBytes;
-  const int k_begin = block * kBlockGroups * Math::kGroup;
-  const int k = Min(p.w.cols - k_begin, kBlockGroups * Math::kGroup);
-  for (int c = 0; c < columns; ++c) {
-    const std::byte* from = p.w.data + Size(n + c) * row_bytes + Size(k_begin) * Weights::kValueBytes;
-    DecodeGroups<Weights>(from, k, T_AHEAD * row_bytes, panel + Size(c) * Size(kPanelRowBytes));
+  for (int c = 0; c < panel.columns; ++c) {
+    DecodeGroups<Weights>(PanelRow<Weights>(p, panel, c), panel.k, 2 * row_bytes, decoded + Size(c) * Size(kPanelRowBytes));
   }
-  for (int r = 0; r < p.m; r += kPanelTileRows) {
-    for (int c = 0; c < columns; c += kTileColumns) {
-      const int tile_columns = Min(kTileColumns, columns - c);
-      const WeightRows rows = RowsAt(panel + Size(c) * Size(kPanelRowBytes), Size(kPanelRowBytes), tile_columns);
-      const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + n + c, p.ldy, tile_columns, p.w.scale, block != 0};
-      TileOf<typename DecodedForm<Math>::Weights, 1, false>(Min(kPanelTileRows, p.m - r), rows,
-                                                     plan.groups_of(block) * Math::kGroup,
-                                                     p.x + plan.offset(p.m, block, r), out);
+}
+
+// The (up to) four rows of the next panel that are fetched while the tile at column c is computed.
+template <typename Weights>
+WeightRows NextRows(const Problem& p, const Panel& next, int c) {
+  const int first = c < next.columns ? c : 0;
+  return RowsAt(PanelRow<Weights>(p, next, first), Size(p.w.cols) * Weights::kValueBytes,
+                Min(kTileColumns, next.columns - first));
+}
+
+// A decoded panel times all activation rows. A tile of activations stays in L1 while the weights of the panel pass by;
+// meanwhile `next`, encoded, comes from memory.
+template <typename Weights>
+void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const Panel& next, const std::byte* decoded) {
+  using Math = typename Weights::Math;
+  const int k = plan.groups_of(panel.block) * Math::kGroup;
+  const int row_tiles = DivideRoundUp(p.m, kPanelTileRows);
+  const size_t next_lines = next.columns > 0 ? Size(next.k) * Weights::kValueBytes / 64 + 1 : 0;
+  for (int tile = 0; tile < row_tiles; ++tile) {
+    const int r = tile * kPanelTileRows;
+    for (int c = 0; c < panel.columns; c += kTileColumns) {
+      const int columns = Min(kTileColumns, panel.columns - c);
+      const WeightRows rows = RowsAt(decoded + Size(c) * Size(kPanelRowBytes), Size(kPanelRowBytes), columns);
+      const WeightRows next_rows = NextRows<Weights>(p, next, c);
+      const PrefetchNextPanel prefetch(next_rows, next_lines * Size(tile) / Size(row_tiles) * 64,
+                                       next_lines * Size(tile + 1) / Size(row_tiles) * 64);
+      const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + panel.n + c, p.ldy, columns, p.w.scale, panel.block != 0};
+      TileOf<typename DecodedForm<Math>::Weights, 1>(Min(kPanelTileRows, p.m - r), rows, k,
+                                                     p.x + plan.offset(p.m, panel.block, r), prefetch, out);
     }
+  }
+}
+
+template <typename Weights>
+void RunPanels(const Problem& p, const Plan& plan, int n_begin, int n_end, std::byte* decoded) {
+  Panel panel = PanelAt<Weights>(p, plan, 0, n_begin, n_end);
+  while (panel.columns > 0) {
+    const bool last_block = panel.block + 1 >= plan.num_blocks();
+    const Panel next = last_block ? PanelAt<Weights>(p, plan, 0, panel.n + panel.columns, n_end)
+                                  : PanelAt<Weights>(p, plan, panel.block + 1, panel.n, n_end);
+    DecodePanel<Weights>(p, panel, decoded);
+    MultiplyPanel<Weights>(p, plan, panel, next, decoded);
+    panel = next;
   }
 }
 
 template <typename Weights>
 void Run(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy, std::byte* scratch) {
   const Plan plan = MakePlan<typename Weights::Math>(m, w.cols);
-  const Product product{w, reinterpret_cast<const __m512i*>(packed), m, y, ldy};
-  if (plan.direct) return RunDirect<Weights>(product, plan, n_begin, n_end);
-  for (int n = n_begin; n < n_end; n += kPanelColumns) {
-    for (int block = 0; block < plan.num_blocks(); ++block) {
-      RunPanel<Weights>(product, plan, block, n, Min(kPanelColumns, n_end - n), scratch);
-    }
+  const Problem problem{w, reinterpret_cast<const __m512i*>(packed), m, y, ldy};
+  if (plan.direct && Size(w.cols) * Weights::kValueBytes <= kShortRowBytes) {
+    RunDirect<Weights, PrefetchNextRows<Weights>>(problem, plan, n_begin, n_end);
+  } else if (plan.direct) {
+    RunDirect<Weights, PrefetchSameRows<Weights>>(problem, plan, n_begin, n_end);
+  } else {
+    RunPanels<Weights>(problem, plan, n_begin, n_end, scratch);
   }
 }
 
@@ -598,9 +691,9 @@ void RmsNorm(const float* x, const float* weight, float eps, float* y, int n) {
 }
 
 // exp(x) = 2^i * exp(r), |r| <= ln(2) / 2, with exp(r) as its Taylor polynomial of degree 7 (truncation below 1e-8).
-// Below -126 the result is 0; NaN stays NaN.
+// The limits, beyond which the result is 0 or infinity anyway, keep infinite x from becoming NaN; NaN stays NaN.
 __m512 Exp(__m512 x_f32x16) {
-  x_f32x16 = _mm512_max_ps(_mm512_set1_ps(-126.0f), x_f32x16);
+  x_f32x16 = _mm512_min_ps(_mm512_set1_ps(128.0f), _mm512_max_ps(_mm512_set1_ps(-128.0f), x_f32x16));
   const __m512 i_f32x16 = _mm512_roundscale_ps(_mm512_mul_ps(x_f32x16, _mm512_set1_ps(1.44269504f)),
                                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   // ln(2) in two pieces: the first has few enough bits that i times it is exact.

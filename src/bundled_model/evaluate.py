@@ -60,7 +60,7 @@ class Runner:
         done = [""] * len(chats)
         for k in range(0, len(order), size):
             part = order[k:k + size]
-            for i, ids in zip(part, self.batch([prompts[i] for i in part], limit)):
+            for i, ids in zip(part, self.batch([prompts[i] for i in part], limit), strict=True):
                 done[i] = self.codec.decode(ids)
         return done
 
@@ -103,14 +103,14 @@ def tool_loop(run: Runner, score: Score, name: str, samples: list[dict[str, Any]
     chats: list[Turns] = [[s["turns"][0]] for s in samples]
     texts = run.answers(chats)
     finals: list[tuple[int, Turns]] = []
-    for n, (s, text) in enumerate(zip(samples, texts)):
+    for n, (s, text) in enumerate(zip(samples, texts, strict=True)):
         want, got = s["meta"]["calls"], read_calls(text)
         ask = s["turns"][0][1].rsplit("\n\n", 1)[-1]
         score.mark(f"{name}: right tool", [g for g, _ in got] == [g for g, _ in want])
         ok = same_calls(got, want)
         score.mark(f"{name}: right call", ok, ask, json.dumps(want, ensure_ascii=False), text)
         finals.append((n, [s["turns"][0], ["model", text], ["user", result_turn(s["meta"]["results"])]]))
-    for (n, chat), text in zip(finals, run.answers([c for _, c in finals])):
+    for (n, chat), text in zip(finals, run.answers([c for _, c in finals]), strict=True):
         s = samples[n]
         holds = all(r in text for r in s["meta"]["results"]) and "<tool_call>" not in text
         score.mark(f"{name}: answer holds the result", holds, chat[-1][1], s["meta"]["answer"], text)
@@ -132,7 +132,7 @@ def sequences(run: Runner, score: Score, samples: list[dict[str, Any]]) -> None:
     """Two calls one after the other; the right history is fed."""
     for step, name in ((0, "first call"), (1, "second call"), (2, "answer")):
         chats = [s["turns"][:1 + 2 * step] for s in samples]
-        for s, text in zip(samples, run.answers(chats)):
+        for s, text in zip(samples, run.answers(chats), strict=True):
             if step < 2:
                 score.mark(f"sequence: {name}", same_calls(read_calls(text), s["meta"]["calls"][step:step + 1]), s["turns"][0][1].rsplit("\n\n", 1)[-1], s["turns"][1 + 2 * step][1], text)
             else:
@@ -141,7 +141,7 @@ def sequences(run: Runner, score: Score, samples: list[dict[str, Any]]) -> None:
 
 def last_turns(run: Runner, score: Score, skill: str, samples: list[dict[str, Any]]) -> None:
     """The last model turn, word for word."""
-    for s, text in zip(samples, run.answers([s["turns"][:-1] for s in samples])):
+    for s, text in zip(samples, run.answers([s["turns"][:-1] for s in samples]), strict=True):
         want = s["turns"][-1][1].strip()
         ok = text.strip() == want
         if skill.startswith("json") or skill in ("schema",):
@@ -172,7 +172,8 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
         tool_loop(run, score, "two calls in one turn", draw(tools.parallel, n))
         sequences(run, score, draw(tools.sequence, n // 2))
         tool_loop(run, score, "structured output as a tool", draw(skills("structured")["structured"], n))
-    for s, text in zip(draw(tools.no_tool, n // 2), run.answers([s["turns"][:1] for s in draw(tools.no_tool, n // 2)])) if wanted("no tool") else ():
+    idle = draw(tools.no_tool, n // 2) if wanted("no tool") else []
+    for s, text in zip(idle, run.answers([s["turns"][:1] for s in idle]), strict=True):
         score.mark("no tool wanted: no call", "<tool_call>" not in text, s["turns"][0][1], s["turns"][1][1], text)
     for module in ("structured", "react", "extraction", "passages", "talk"):
         for skill, make in skills(module).items():

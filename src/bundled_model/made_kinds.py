@@ -71,7 +71,7 @@ def snake(text: str) -> str:
 def attribute(w: Words) -> Kind:
     """the {attribute} of a {thing}"""
     a, o = w.one(list(ATTRIBUTES)), w.one(list(OWNERS))
-    asks = [q for q in ATTRIBUTES[a]]
+    asks = ATTRIBUTES[a]
     maker = OWNERS[o]
     ref = w.one(("{0}", "{0}", "the " + o + " {0}"))
     np = [f"the {a} of {ref}", f"the {a} of {ref}"] + (["{0}'s " + a] if maker in ("person", "first", "proper", "company") else [])
@@ -101,7 +101,7 @@ def invented(w: Words) -> Kind:
     types = [w.one(("string", "string", "string", "integer", "number")) for _ in range(n)]
     pool = w.r.sample(["city", "name", "user", "item", "key", "path", "day", "topic", "place", "person", "word", "query", "code", "id", "input", "amount", "count", "level",
                        "color", "size", "a", "b", "x", "y", "limit", "unit", "text", "value", "target", "source", w.invented(1, 2), w.one(NOUN)], n)
-    params = [Param((p,), t, "num" if t != "string" else w.one(("phrase", "phrase", "proper", "thing", "word", "code", "first"))) for p, t in zip(pool, types)]
+    params = [Param((p,), t, "num" if t != "string" else w.one(("phrase", "phrase", "proper", "thing", "word", "code", "first"))) for p, t in zip(pool, types, strict=True)]
     names = [f"{verb}_{noun}", f"{noun}_{w.one(('tool', 'service', 'lookup', 'info', 'function'))}", noun, f"get_{noun}", f"{verb}_{noun}", f"{verb}_the_{noun}"]
     descs = [f"{verb.capitalize()} the {noun}.", f"Get the {noun}.", f"A tool for the {noun}.", f"Returns the {noun}.", f"{verb.capitalize()} a {noun}.", f"The {noun}."]
     if n == 0:

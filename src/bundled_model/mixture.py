@@ -13,8 +13,8 @@ Sample = dict[str, Any]
 Skill = Callable[[Words], Sample]
 
 # shares of the modules; within a module its own WEIGHTS count, else the skills named below, all others alike
-MODULES: dict[str, float] = {"tools": 48, "extraction": 14, "passages": 17, "talk": 10, "structured": 5, "react": 4}
-SHARES: dict[str, float] = {"tool": 6, "choice": 3, "parallel": .6, "sequence": .6, "no_tool": .5}
+MODULES: dict[str, float] = {"tools": 50, "extraction": 13, "passages": 16, "talk": 9, "structured": 5, "react": 3.5}
+SHARES: dict[str, float] = {"tool": 4, "choice": 1.5, "drill": 3.5, "parallel": .5, "sequence": .5, "no_tool": .4}
 
 
 @cache

@@ -118,8 +118,10 @@ class Layer(nn.Module):
         super().__init__()
         self.self_attn = Attention(c, local)
         self.mlp = MLP(c)
-        for n in ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"):
-            setattr(self, n, RMSNorm(c.hidden_size, c.rms_norm_eps))
+        self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+        self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+        self.pre_feedforward_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
+        self.post_feedforward_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, past: Past | None = None) -> Tensor:
         x = x + self.post_attention_layernorm(self.self_attn(self.input_layernorm(x), cos, sin, mask, past))
@@ -182,14 +184,15 @@ class Gemma3(nn.Module):
     def logits(self, h: Tensor) -> Tensor:
         return F.linear(h, self.model.embed_tokens.weight)
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
-        """targets: -100 where no loss; logits are only made where there is a target."""
+    def forward(self, ids: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The logits; or, with a weight for each token, the loss of predicting it from those before."""
         h = self.hidden(ids)
-        if targets is None:
+        if weights is None:
             return self.logits(h)
-        keep = targets.reshape(-1) != -100
-        h = h.reshape(-1, h.shape[-1])[keep]
-        return F.cross_entropy(self.logits(h).float(), targets.reshape(-1)[keep])
+        counted = weights[:, 1:] > 0  # logits are only made where there is something to learn
+        share = weights[:, 1:][counted]
+        each = F.cross_entropy(self.logits(h[:, :-1][counted]).float(), ids[:, 1:][counted], reduction="none")
+        return (each * share).sum() / share.sum()
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file

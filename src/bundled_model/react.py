@@ -18,7 +18,7 @@ JSON_TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "
 def schema(use: Use) -> str:
     """What LlamaIndex prints as `Tool Args`."""
     props: dict[str, Any] = {}
-    for a, t in zip(use.tool.args, [*use.types, *["string"] * 9]):
+    for a, t in zip(use.tool.args, [*use.types, *["string"] * 9], strict=False):
         kind = a.type if a.type in JSON_TYPES else t
         props[a.name] = {**({"default": None} if a.optional else {}), **({"description": a.note} if a.note else {}), "title": a.name.replace("_", " ").title(), "type": kind}
     return json.dumps({"properties": props, "required": [a.name for a in use.tool.args if not a.optional], "type": "object"}, ensure_ascii=False)

@@ -10,7 +10,7 @@ import collections
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece as spm
@@ -41,7 +41,7 @@ def train(texts: Sequence[str], vocab: int = 2560, spaced: int = 288) -> bytes:
 
 def with_spaced(model: bytes, after_blank: collections.Counter[str], spaced: int) -> bytes:
     from sentencepiece import sentencepiece_model_pb2 as pb
-    m = pb.ModelProto()
+    m = pb.ModelProto()  # type: ignore[attr-defined]
     m.ParseFromString(model)
     have = {p.piece for p in m.pieces}
     low = min(p.score for p in m.pieces)
@@ -57,7 +57,8 @@ def with_spaced(model: bytes, after_blank: collections.Counter[str], spaced: int
         p = m.pieces.add()
         p.piece, p.score, p.type = piece, low, pb.ModelProto.SentencePiece.NORMAL
     m.trainer_spec.vocab_size = len(m.pieces)
-    return m.SerializeToString()
+    out: bytes = m.SerializeToString()
+    return out
 
 
 class Codec:
@@ -68,15 +69,32 @@ class Codec:
         self.start, self.end, self.newline = (self.sp.piece_to_id(p) for p in ("<start_of_turn>", "<end_of_turn>", "\n"))
         self.roles = {r: [self.start, *self.sp.encode(r), self.newline] for r in ("user", "model")}
         self.size = self.sp.vocab_size()
+        self.quotes = {i for i in range(self.size) if self.sp.id_to_piece(i).startswith('"')}
+        self.call = self.sp.encode('<tool_call>{"name": "')
 
-    def encode(self, turns: Sequence[Sequence[str]], last_only: bool = False) -> tuple[list[int], list[int]]:
-        """(ids, 1 where the loss counts) of a chat; the loss is on the model's turns, or on the last turn."""
-        ids, learn = [2], [0]
+    def weights(self, body: list[int]) -> list[float]:
+        """How much each token of a model turn counts. Which tool, or where an answer starts, is decided by
+        one or two tokens among many easy ones, so these count several times."""
+        out = [1.0] * len(body)
+        if body[0] != self.call[0]:
+            out[0] = 2.0
+        for i, t in enumerate(body):
+            if t == self.call[0]:
+                k = i + len(self.call)
+                while k < len(body) and body[k] not in self.quotes:
+                    out[k] = 4.0
+                    k += 1
+        return out
+
+    def encode(self, turns: Sequence[Sequence[str]], last_only: bool = False) -> tuple[list[int], list[float]]:
+        """(ids, the weight of each in the loss) of a chat; only the model's turns count, or only the last turn."""
+        ids: list[int] = [2]
+        learn: list[float] = [0.0]
         for n, (role, text) in enumerate(turns, 1):
             body = [*self.sp.encode(text.strip()), self.end]
-            mine = int(role == "model" and (not last_only or n == len(turns)))
+            mine = role == "model" and (not last_only or n == len(turns))
             ids += self.roles[role] + body + [self.newline]
-            learn += [0] * len(self.roles[role]) + [mine] * len(body) + [0]
+            learn += [0.0] * len(self.roles[role]) + (self.weights(body) if mine else [0.0] * len(body)) + [0.0]
         return ids, learn
 
     def prompt(self, turns: Sequence[Sequence[str]]) -> list[int]:
@@ -90,7 +108,7 @@ class Codec:
 def fast_json(model: bytes) -> dict[str, object]:
     """tokenizer.json for the `tokenizers` library, equal to the SentencePiece model."""
     from sentencepiece import sentencepiece_model_pb2 as pb
-    m = pb.ModelProto()
+    m = pb.ModelProto()  # type: ignore[attr-defined]
     m.ParseFromString(model)
     pieces = [(p.piece, p.score, p.type) for p in m.pieces]
     vocab = {piece: i for i, (piece, _, _) in enumerate(pieces)}

@@ -19,6 +19,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 
+from .kinds_asks import ASKS
 from .kinds_life import LIFE
 from .kinds_more import MORE
 from .kinds_work import WORK
@@ -101,7 +102,17 @@ def read_kinds(table: str) -> list[Kind]:
     return out
 
 
-KINDS: list[Kind] = read_kinds(LIFE) + read_kinds(WORK) + read_kinds(MORE)
+def add_asks(kinds: list[Kind], table: str) -> list[Kind]:
+    """Put further requests to their kinds, the first of the name."""
+    by_name = {k.names[0]: k for k in reversed(kinds)}
+    for line in filter(None, table.splitlines()):
+        name, _, rest = line.partition(": ")
+        kind = by_name[name]
+        kind.q += [q for q in parts(rest) if q not in kind.q]
+    return kinds
+
+
+KINDS: list[Kind] = add_asks(read_kinds(LIFE) + read_kinds(WORK) + read_kinds(MORE), ASKS)
 
 # Kinds that one request could mean alike never stand in one prompt.
 ALIKE: list[set[str]] = [

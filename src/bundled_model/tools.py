@@ -114,7 +114,9 @@ def make_use(w: Words, kind: Kind) -> Use:
     desc = "" if not blank and w.chance(.05) else described(w, kind)
     if desc and w.chance(.1):
         desc = desc.rstrip(".") if w.chance(.6) else desc[0].lower() + desc[1:]
-    args, types, noted = [], [], w.chance(.15)
+    args: list[Arg] = []
+    types: list[str] = []
+    noted = w.chance(.15)
     for p in kind.params:
         t = p.type
         if t == "integer" and w.chance(.25):
@@ -249,7 +251,7 @@ def other_kind(w: Words, kind: Kind) -> Kind:
     """A tool to stand beside the right one."""
     k = w.r.random()
     if kind.domain.startswith("made") and k < .5:
-        return attribute(w) if kind.q and not kind.vp[0].split()[0] in ("delete",) and kind.np else action(w)
+        return attribute(w) if kind.q and kind.np else action(w)
     if k < .42 and len(BY_DOMAIN.get(kind.domain, ())) > 3:
         return w.one(BY_DOMAIN[kind.domain])
     return w.one(SEEN) if k < .8 else made_kind(w)
@@ -295,7 +297,7 @@ def one_call(w: Words, kind: Kind | None = None, n: int | None = None, forms: tu
     turns = [["user", head(w, uses, ask.text)], ["model", made], ["user", result_turn([res])], ["model", final]]
     info = meta(uses, [(use.tool.name, ask.args)], [res], final)
     if w.split == "train":
-        for _ in range(w.one((0, 0, 0, 0, 0, 1, 1, 2))):  # further requests in the same chat
+        for _ in range(w.one((0, 0, 0, 1, 1, 2, 3, 4))):  # further requests in the same chat: cheap, the declarations are there
             more = w.one(uses)
             ask = make_ask(w, more)
             made, res, final = turn(w, more, ask)
@@ -315,7 +317,7 @@ def two_parts(w: Words) -> tuple[list[Use], list[tuple[Use, Ask]]]:
         form = w.one(sorted(forms))
         asks = [make_ask(w, u, dressed=False, forms=(form,)) for u in pair]
         if asks[0].text != asks[1].text and (pair[0] is not pair[1] or asks[0].args != asks[1].args):
-            return uses, list(zip(pair, asks))
+            return uses, list(zip(pair, asks, strict=True))
 
 
 def form_of(w: Words, asks: list[Ask], joint: str) -> str:
@@ -331,7 +333,7 @@ def parallel(w: Words) -> dict[str, Any]:
     asks = [a for _, a in pairs]
     text = form_of(w, asks, w.one((" and ", " and ", " and also ", ", and ")))
     results = [result(w, u.kind.result) for u, _ in pairs]
-    final = " ".join(answer(a.subject, r) for a, r in zip(asks, results))
+    final = " ".join(answer(a.subject, r) for a, r in zip(asks, results, strict=True))
     calls = [(u.tool.name, a.args) for u, a in pairs]
     return sample("parallel", [["user", head(w, uses, text)], ["model", "\n".join(call(*c) for c in calls)], ["user", result_turn(results)], ["model", final]],
                   **meta(uses, calls, results, final))
@@ -344,10 +346,10 @@ def sequence(w: Words) -> dict[str, Any]:
     text = w.one(("First {a}, then {b}.", "{A}, then {b}.", "{A} and then {b}.", "{A}. After that {b}.", "Please {a} and after that {b}.")).format(
         a=asks[0].text, b=asks[1].text, A=asks[0].text[0].upper() + asks[0].text[1:])
     results = [result(w, u.kind.result) for u, _ in pairs]
-    final = " ".join(answer(a.subject, r) for a, r in zip(asks, results))
+    final = " ".join(answer(a.subject, r) for a, r in zip(asks, results, strict=True))
     calls = [(u.tool.name, a.args) for u, a in pairs]
     turns = [["user", head(w, uses, text)]]
-    for c, r in zip(calls, results):
+    for c, r in zip(calls, results, strict=True):
         turns += [["model", call(*c)], ["user", result_turn([r])]]
     return sample("sequence", [*turns, ["model", final]], **meta(uses, calls, results, final))
 
@@ -372,10 +374,22 @@ def new_kind(w: Words) -> dict[str, Any]:
     return one_call(w, w.one(UNSEEN), 2)
 
 
+def drill(w: Words) -> dict[str, Any]:
+    """Request after request to the same tools, the results left out: the densest way to practise the choice."""
+    uses = make_tools(w, choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
+    turns: list[list[str]] = []
+    last = None
+    for n in range(w.one((4, 5, 6, 7, 8))):
+        use = w.one([u for u in uses if u is not last or w.chance(.3)] or uses)
+        ask, last = make_ask(w, use), use
+        turns += [["user", ask.text if n else head(w, uses, ask.text)], ["model", call(use.tool.name, ask.args)]]
+    return sample("drill", turns)
+
+
 def choice(w: Words) -> dict[str, Any]:
     """Many tools, short of values: choosing is the task."""
     return one_call(w, None, w.one((3, 4, 5)))
 
 
-SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"tool": one_call, "choice": choice, "parallel": parallel, "sequence": sequence, "no_tool": no_tool}
+SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"tool": one_call, "choice": choice, "parallel": parallel, "sequence": sequence, "no_tool": no_tool, "drill": drill}
 EVAL_ONLY: dict[str, Callable[[Words], dict[str, Any]]] = {"tool_new_phrasing": new_phrasing, "tool_new_kind": new_kind}

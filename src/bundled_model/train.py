@@ -18,13 +18,13 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 from .mixture import Mixture
 from .network import Config, Gemma3
 from .tokenizer import Codec
 
-Row = tuple[list[int], list[int]]
+Row = tuple[list[int], list[float]]
 
 
 class Batches:
@@ -62,12 +62,11 @@ class Batches:
         batch = self.queue.pop(int(where * len(self.queue)))
         width = -(-max(len(i) for i, _ in batch) // 8) * 8
         ids = torch.zeros(len(batch), width, dtype=torch.long)
-        targets = torch.full((len(batch), width), -100)
+        weights = torch.zeros(len(batch), width)
         for n, (i, learn) in enumerate(batch):
-            t = torch.tensor(i)
-            ids[n, :len(i)] = t
-            targets[n, :len(i) - 1] = torch.where(torch.tensor(learn[1:]).bool(), t[1:], -100)
-        return ids, targets
+            ids[n, :len(i)] = torch.tensor(i)
+            weights[n, :len(i)] = torch.tensor(learn)
+        return ids, weights
 
 
 def newton_schulz(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
@@ -80,7 +79,18 @@ def newton_schulz(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         y = x @ x.mT
         x = a * x + (b * y + c * y @ y) @ x
-    return (x.mT if flip else x).to(g.dtype)
+    out: torch.Tensor = (x.mT if flip else x).to(g.dtype)
+    return out
+
+
+def cut(flat: torch.Tensor, params: list[torch.nn.Parameter]) -> list[torch.Tensor]:
+    """Views of a flat buffer in the shapes of the parameters."""
+    return [v.view_as(p) for v, p in zip(torch.split(flat, [p.numel() for p in params]), params, strict=True)]
+
+
+def gradient(p: torch.nn.Parameter) -> torch.Tensor:
+    assert p.grad is not None
+    return p.grad
 
 
 class Muon:
@@ -90,25 +100,24 @@ class Muon:
         self.params, self.rank, self.world, self.decay = params, rank, world, decay
         self.momentum = [torch.zeros_like(p) for p in params]
         self.flat = torch.zeros(sum(p.numel() for p in params))
-        self.views = [v.view_as(p) for v, p in zip(self.flat.split([p.numel() for p in params]), params)]
+        self.views = cut(self.flat, params)
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
         self.flat.zero_()
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, p in enumerate(self.params):
-            assert p.grad is not None
-            self.momentum[i].mul_(0.95).add_(p.grad)
+            self.momentum[i].mul_(0.95).add_(gradient(p))
             groups.setdefault(tuple(p.shape), []).append(i)
         for shape, members in groups.items():
             mine = members[self.rank::self.world]
             if not mine:
                 continue
-            update = newton_schulz(torch.stack([self.params[i].grad + 0.95 * self.momentum[i] for i in mine]))
+            update = newton_schulz(torch.stack([gradient(self.params[i]) + 0.95 * self.momentum[i] for i in mine]))
             for i, u in zip(mine, update):
                 self.views[i].copy_(u * max(1, shape[0] / shape[1]) ** 0.5)
         dist.all_reduce(self.flat)
-        for p, u in zip(self.params, self.views):
+        for p, u in zip(self.params, self.views, strict=True):
             p.mul_(1 - lr * self.decay).add_(u, alpha=-lr)
 
 
@@ -143,10 +152,10 @@ def save(folder: Path, model: Gemma3, average: list[torch.Tensor], state: dict[s
     folder.mkdir(parents=True, exist_ok=True)
     raw = [p.detach().clone() for p in model.parameters()]
     with torch.no_grad():
-        for p, a in zip(model.parameters(), average):
+        for p, a in zip(model.parameters(), average, strict=True):
             p.copy_(a)
         model.save(folder)
-        for p, r in zip(model.parameters(), raw):
+        for p, r in zip(model.parameters(), raw, strict=True):
             p.copy_(r)
     torch.save({**state, "raw": raw}, folder / "state.part")
     os.replace(folder / "state.part", folder / "state.pt")
@@ -166,20 +175,20 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     params = list(model.parameters())
     if state:
         with torch.no_grad():
-            for p, r in zip(params, state["raw"]):
-                p.copy_(r)
-    matrices = [p for k, p in model.named_parameters() if p.dim() == 2 and "embed" not in k]
-    known = {id(p) for p in matrices}
-    rest = [p for p in params if id(p) not in known]
+            for q, r in zip(params, state["raw"], strict=True):
+                q.copy_(r)
+    matrices = [q for k, q in model.named_parameters() if q.dim() == 2 and "embed" not in k]
+    known = {id(q) for q in matrices}
+    rest = [q for q in params if id(q) not in known]
     adam = torch.optim.AdamW(rest, lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
     muon = Muon(matrices, rank, a.workers)
     step, tokens, seconds = int(state.get("step", 0)), float(state.get("tokens", 0)), float(state.get("seconds", 0))
     if state:
         adam.load_state_dict(state["adam"])
         muon.momentum = state["muon"]
-    average = [p.detach().clone() for p in params]
-    flat = torch.zeros(sum(p.numel() for p in params) + 4)
-    views = [v.view_as(p) for v, p in zip(flat[:-4].split([p.numel() for p in params]), params)]
+    average = [q.detach().clone() for q in params]
+    flat = torch.zeros(sum(q.numel() for q in params) + 4)
+    views = cut(flat[:-4], params)
     data = Batches(codec, 1000 * (a.seed + 1) + rank + 100 * step, a.budget, a.max_len)
     shared = random.Random(a.seed + step)
     clock = Clock(a.minutes, a.until, float(state.get("progress", 0)) if a.progress < 0 else a.progress)
@@ -190,16 +199,16 @@ def worker(rank: int, a: argparse.Namespace) -> None:
             log.write(text + "\n")
             print(text, flush=True)
 
-    say(f"{datetime.datetime.now():%H:%M:%S} {sum(p.numel() for p in params) / 1e6:.2f}M parameters, {a}")
+    say(f"{datetime.datetime.now():%H:%M:%S} {sum(q.numel() for q in params) / 1e6:.2f}M parameters, {a}")
     p, loss_average, saved, tested, mark = clock.p, 0.0, time.time(), time.time(), (time.time(), tokens)
     start = time.time()
     while p < 1:
-        ids, targets = data.next(p, shared.random())
-        for q, v in zip(params, views):
+        ids, weights = data.next(p, shared.random())
+        for q, v in zip(params, views, strict=True):
             q.grad = v
         flat.zero_()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model(ids, targets)
+            loss = model(ids, weights)
         loss.backward()
         flat[-4], flat[-3], flat[-2] = loss.item(), int((ids != 0).sum()), clock.tick() if rank == 0 else 0.0
         dist.all_reduce(flat)
@@ -259,4 +268,4 @@ def run(a: argparse.Namespace) -> None:
     if a.workers == 1:
         worker(0, a)
     else:
-        mp.spawn(worker, (a,), nprocs=a.workers)
+        spawn(worker, (a,), nprocs=a.workers)  # type: ignore[no-untyped-call]

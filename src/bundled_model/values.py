@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .words import ADJ, ANIMAL, COLOR, COUNTRY, DEPARTMENT, FOOD, JOB, LANGUAGE, MONTH, NOUN, PLANT, ROOM, SPORT, SUBJECT, UNIT, VERB, WEEKDAY, Words
+from .words import ADJ, ANIMAL, COLOR, DEPARTMENT, FOOD, JOB, LANGUAGE, MONTH, NOUN, PLANT, ROOM, SPORT, SUBJECT, UNIT, VERB, WEEKDAY, Words
 
 CURRENCY = ("USD EUR GBP JPY CHF dollars euros pounds yen francs rupees pesos crowns SEK NOK DKK PLN CAD AUD NZD CNY yuan won INR BRL reais MXN "
             "zloty rubles lira shillings rand krona").split()
@@ -86,8 +86,8 @@ def pick(items: Any, invented: float = .25) -> Callable[[Words], str]:
     """One of a list, or sometimes an invented word, so that copying does not hang on the list."""
     def make(w: Words) -> str:
         if invented and w.chance(invented):
-            return w.one((w.invented, w.thing, lambda: w.one(ADJ) + " " + w.one(items)))()
-        return w.one(items)
+            return str(w.one((w.invented, w.thing, lambda: w.one(ADJ) + " " + w.one(items)))())
+        return str(w.one(items))
     return make
 
 
@@ -126,7 +126,7 @@ def service(w: Words) -> str:
 
 
 def expr(w: Words) -> str:
-    return w.one(FORMULA).format(a=w.num(), b=w.num(), c=w.num(1))
+    return str(w.one(FORMULA)).format(a=w.num(), b=w.num(), c=w.num(1))
 
 
 def item(w: Words) -> str:
@@ -151,7 +151,7 @@ def price(w: Words) -> str:
 
 
 def listing(w: Words) -> str:
-    make = w.one((w.proper, w.thing, w.person, w.title, lambda: path(w), lambda: w.invented()))
+    make: Callable[[], str] = w.one((w.proper, w.thing, w.person, w.title, lambda: path(w), w.invented))
     items = [make() for _ in range(w.r.randint(1, 4))]
     return w.one((", ".join(items), json.dumps(items, ensure_ascii=False), ", ".join(items), "\n".join(items)))
 
@@ -201,12 +201,47 @@ MAKERS: dict[str, Callable[[Words], Any]] = {
     "error": lambda w: "Error: " + fill(w, w.one(("no such {noun}", "{proper} not found", "timeout after {num} seconds", "permission denied", "unknown {noun}: {word}", "the service is down", "invalid {noun}", "HTTP 404", "connection refused", "no {noun} for {city}"))),
 }
 
-SHAPES = ("num", "num", "weather", "sentence", "sentence", "done", "json", "list", "time", "price", "code", "phrase", "dist", "date", "email", "bool_text", "proper", "deg", "topic", "clause", "person")
+LETTERS = ["àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžßğışčřůęąłńśźż", "абвгдежзиклмнопрстуфхцчшыэюя", "αβγδεζηθικλμνξοπρστυφχψω", "日本語中文天地人山川水火木金土東西南北", "🙂🚀🎉🌧☀🍕🐱❤👍"]
+
+
+def foreign(w: Words) -> str:
+    """Words in other letters: their bytes have to be copied too."""
+    letters = w.one(LETTERS) if w.chance(.4) else LETTERS[0]
+    words = []
+    for _ in range(w.one((1, 1, 2, 3))):
+        base = list(w.invented(1, 2)) if letters is LETTERS[0] else [w.one(letters) for _ in range(w.r.randint(1, 6))]
+        base[w.r.randrange(len(base))] = w.one(letters)
+        words.append("".join(base))
+    return " ".join(words)
+
+
+def odd(w: Words) -> str:
+    """Strings that no word list holds: passwords, arrows, paths, lists of digits."""
+    k = w.r.random()
+    if k < .4:
+        return "".join(w.one("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ0123456789!#$%&*+-_=?@/:;.") for _ in range(w.r.randint(3, 12)))
+    if k < .6:
+        return w.one((", ", " ", "; ", "-", "/")).join(str(w.r.randint(0, 12)) for _ in range(w.r.randint(2, 8)))
+    return w.one(("{} -> {}", "{}: {}", "{} = {}", "{} | {}", "{} ({})", "{}, {}", "{}/{}", "{} and {}", "{} - {}")).format(word(w), w.one((word(w), w.num())))
+
+
+def paragraph(w: Words) -> str:
+    """What a search returns: a few sentences."""
+    return w.one((" ", " ", "\n")).join(t if t.endswith(".") else t + "." for t in (fill(w, w.one(SENTENCE)) for _ in range(w.r.randint(2, 4))))
+
+
+MAKERS.update(foreign=foreign, odd=odd, paragraph=paragraph)
+SHAPES = ("foreign", "odd", "odd", "paragraph", "num", "num", "weather", "sentence", "sentence", "done", "json", "list", "time", "price", "code", "phrase", "dist", "date", "email", "bool_text", "proper", "deg", "topic", "clause", "person")
+
+
+FREE = {"word", "clause", "title", "thing", "topic", "proper", "phrase", "place", "person", "first", "item"}
 
 
 def value(w: Words, maker: str, options: tuple[str, ...] = ()) -> Any:
     if options:
         return w.one(options)
+    if maker in FREE and w.chance(.05):  # text parameters take anything
+        return w.one((foreign, foreign, odd, paragraph))(w).replace("\n", " ")
     return MAKERS[maker](w)
 
 
@@ -214,6 +249,6 @@ def result(w: Words, shape: str) -> str:
     """A tool result: of the kind's own shape, or of any; now and then an error."""
     k = w.r.random()
     if k < .04:
-        return MAKERS["error"](w)
+        return str(MAKERS["error"](w))
     name = shape if k < .6 and shape != "any" else w.one(SHAPES)
     return str(MAKERS["bool_text" if name == "bool" else name](w)).strip()

@@ -22,7 +22,8 @@ T = TypeVar("T")
 CONFIG_FIELDS: tuple[str, ...] = tuple(field.name for field in fields(GenerationConfig))
 """The names of `GenerationConfig`'s fields, which `LLMFramework.generate` takes as keywords."""
 
-_CALL_OPTIONS = frozenset((*CONFIG_FIELDS, "timeout", "max_retries", "fallbacks", "tools", "tool_choice"))
+_ALSO_OPTIONS = ("timeout", "max_retries", "fallbacks", "strict_parameters", "tools", "tool_choice")
+_CALL_OPTIONS = frozenset((*CONFIG_FIELDS, *_ALSO_OPTIONS))
 _MAX_FRAMEWORKS = 32
 
 _frameworks: OrderedDict[tuple[str, str | None, str | None], LLMFramework] = OrderedDict()
@@ -50,7 +51,7 @@ def resolve(
         raise ConfigurationError("api_key and base_url belong into the framework's api_credentials when one is given")
     if model is None:
         raise ConfigurationError("api_key and base_url need a model name, such as 'openai:gpt-5-mini'")
-    provider, name = _provider_of(model)
+    provider, name = _provider_of(model, base_url)
     return _framework_for(provider, api_key, base_url), f"{provider}:{name}"
 
 
@@ -65,9 +66,7 @@ def check_options(options: Mapping[str, Any], known: frozenset[str] = frozenset(
 def model_info(framework: LLMFramework, name: str | None) -> ModelInfo | None:
     """What is known of the model that answers for `name`; None where only its provider knows it."""
     try:
-        name = name or framework.config.default_model
-        registry = framework.registry
-        return registry.get_model(name) if name else registry.best_chat_model(framework.config.memory_limit_gb)
+        return framework.get_model_info(name or framework.default_model_name())
     except LLMFrameworkError:
         return None
 
@@ -100,6 +99,7 @@ def _ask_local(
         return None
 
     async def use() -> T | None:
+        await framework.start()
         async with framework.inference_engine.pool.use(info) as backend:
             return await ask(backend)
 
@@ -128,6 +128,11 @@ def _framework_for(provider: str, api_key: str | None, base_url: str | None) -> 
         return _frameworks[key]
 
 
-def _provider_of(model: str) -> tuple[str, str]:
+def _provider_of(model: str, base_url: str | None) -> tuple[str, str]:
+    from .registry import _find_well_known
+
     provider, colon, name = model.partition(":")
-    return (provider, name) if colon and name else ("openai_compatible", model)
+    if colon and name:
+        return provider, name
+    known = None if base_url else _find_well_known(model)
+    return (known.backend_type if known else "openai_compatible"), model

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
+from .errors import InvalidRequestError
+
 T = TypeVar("T")
 
 
@@ -21,6 +23,8 @@ async def gather_in_order(
     The first error cancels the rest and is raised, unless `return_exceptions` puts errors in their results' places.
     `on_done` is called after each one. Only as many tasks as may run exist at a time, however many functions there are.
     """
+    if max_concurrency < 1:
+        raise InvalidRequestError(f"max_concurrency must be at least 1, not {max_concurrency}")
     results: list[T | BaseException | None] = [None] * len(functions)
     pending = iter(enumerate(functions))
 

@@ -41,7 +41,9 @@ app = typer.Typer(
 ModelOption = Annotated[Optional[str], typer.Option("--model", "-m", help="Model name (default: the best one found).")]
 ConfigOption = Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML configuration file.")]
 MaxTokens = Annotated[Optional[int], typer.Option("--max-tokens", "-n", help="Longest answer, in tokens.")]
-Temperature = Annotated[Optional[float], typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]
+Temperature = Annotated[
+    Optional[float], typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")
+]
 Seed = Annotated[Optional[int], typer.Option("--seed", help="The same seed gives the same answer.")]
 System = Annotated[Optional[str], typer.Option("--system", "-s", help="System prompt.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +55,13 @@ def scan(folder: Path) -> Iterator[FoundModel]:
             yield from _found_file(path / name)
 
 
+def at(path: Path) -> FoundModel:
+    """The model at a path that was named, whatever it is called."""
+    if path.is_dir():
+        return _found(path, "safetensors", _folder_name(path), _weight_files(path, os.listdir(path)))
+    return next(_found_file(path), None) or _found(path, path.suffix[1:].lower(), path.stem.lower(), [path])
+
+
 def describe(found: FoundModel) -> ModelInfo:
     """What the headers say, under the long name. A broken model is described too, with metadata["error"]."""
     from .native.formats import inspect_model
@@ -69,7 +76,7 @@ def describe(found: FoundModel) -> ModelInfo:
     metadata["has_tokenizer"] = header.has_tokenizer
     return ModelInfo(
         found.long_name,
-        model_type=_model_type(found, header.has_chat_template),
+        model_type=_model_type(found),
         path=found.path,
         context_length=header.context_length,
         memory_requirement_gb=round(header.num_bytes * RUNTIME_OVERHEAD / GIB, 3),
@@ -110,18 +117,26 @@ def assign_names(infos: Iterable[ModelInfo], reserved: Iterable[str] = ()) -> tu
 
 
 def _unique_long_names(infos: list[ModelInfo], taken: set[str]) -> list[ModelInfo]:
-    counts = Counter(info.name for info in infos)
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for info in infos:
+        kinds[info.name].append(_kind(info))
     result = []
     for info in infos:
-        name = info.name
-        if counts[name] > 1 or name in taken:
-            kind = str(info.metadata.get("format", "")).replace("safetensors", "hf")
+        name, same = info.name, kinds[info.name]
+        if len(same) > 1 or name in taken:
             parent = info.path.parent.name.lower() if info.path else ""
-            candidates = [f"{name}-{kind}", f"{parent}/{name}", *(f"{name}-{number}" for number in range(2, 1000))]
-            name = next(candidate for candidate in candidates if candidate not in taken and candidate not in counts)
+            named = [f"{name}-{_kind(info)}", f"{parent}/{name}"]
+            if same.count(_kind(info)) > 1:
+                named.reverse()
+            candidates = [*named, *(f"{name}-{number}" for number in range(2, len(infos) + 3))]
+            name = next(candidate for candidate in candidates if candidate not in taken and candidate not in kinds)
         taken.add(name)
         result.append(replace(info, name=name))
     return result
+
+
+def _kind(info: ModelInfo) -> str:
+    return str(info.metadata.get("format", "")).replace("safetensors", "hf")
 
 
 # ---------------------------------------------------------------------------------------------------------- one file
@@ -164,17 +179,17 @@ def _folder_name(path: Path) -> str:
 # ------------------------------------------------------------------------------------------------------- what it says
 def _undescribed(found: FoundModel, error: str) -> ModelInfo:
     metadata = {"format": found.kind, "error": error}
-    return ModelInfo(found.long_name, model_type=_model_type(found, False), path=found.path, metadata=metadata)
+    return ModelInfo(found.long_name, model_type=_model_type(found), path=found.path, metadata=metadata)
 
 
-def _model_type(found: FoundModel, has_chat_template: bool) -> ModelType:
+def _model_type(found: FoundModel) -> ModelType:
     config = _hf_config(found.path) if found.kind == "safetensors" else {}
     words = set(_WORDS.split(found.long_name))
     if "embedding" in found.long_name or (found.path / "modules.json").is_file():
         return ModelType.EMBEDDING
     if "vision_config" in config:
         return ModelType.MULTIMODAL
-    if words & {"pt", "base"} and not has_chat_template:
+    if words & {"pt", "base"}:
         return ModelType.COMPLETION
     return ModelType.CHAT
 

@@ -108,9 +108,11 @@ class InferenceEngine:
         """The answers in the order of the requests, `max_concurrency` of them at a time (default: the model's own
         limit). The first error cancels the rest, unless `return_exceptions` puts errors in the answers' places."""
         requests = list(requests)
+        if max_concurrency is None:
+            max_concurrency = self.concurrency_of(request.model_name for request in requests)
         return await gather_in_order(
             [partial(self.generate_text, request) for request in requests],
-            max_concurrency=max_concurrency or self.concurrency_of(request.model_name for request in requests),
+            max_concurrency=max_concurrency,
             return_exceptions=return_exceptions,
         )
 
@@ -144,6 +146,7 @@ class InferenceEngine:
             with self._lock:
                 self._running.pop(id(run), None)
             self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
+            logger.debug("%s", run.summary(outcome))
         yield last
 
     # ------------------------------------------------------------------------------------------------------ steps down

@@ -55,11 +55,21 @@ class ModelRunnable(Runnable[InferenceRequest, Chunk]):
         self._engine = engine
         self._model_name = model_name
         self._options = options
+        self._stream: AsyncGenerator[Chunk, None] | None = None
 
-    async def astream(
+    def astream(
         self, input: InferenceRequest, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Chunk]:
         """The engine's stream."""
+        self._stream = self._run(input)
+        return self._stream
+
+    async def aclose(self) -> None:
+        """Close the stream: RunnableWithFallbacks leaves that to the garbage collector."""
+        if self._stream is not None:
+            await self._stream.aclose()
+
+    async def _run(self, input: InferenceRequest) -> AsyncGenerator[Chunk, None]:
         request = replace(input, model_name=self._model_name)
         try:
             async with aclosing(self._engine.generate_stream(request, options=self._options)) as chunks:
@@ -93,3 +103,6 @@ async def stream_with_fallbacks(
     except LLMFrameworkError as error:
         setattr(error, "attempts", tuple(options.attempts))  # noqa: B010 - an attribute of this one error
         raise
+    finally:
+        for model in models:
+            await model.aclose()

@@ -3,7 +3,9 @@ want: a text, a response, a stream. The work is the engine's."""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import difflib
 import logging
 import os
 import threading
@@ -186,7 +188,8 @@ class LLMFramework:
         for prompt in prompts:
             _Call(prompt, dict(options))  # what is wrong in any of them is told before the first one runs
         await self.start()
-        limit = max_concurrency or self.inference_engine.concurrency_of([options.get("model_name")])
+        engine = self.inference_engine
+        limit = engine.concurrency_of([options.get("model_name")]) if max_concurrency is None else max_concurrency
         with _progress_bar(len(calls) if progress else None) as on_done:
             return await gather_in_order(
                 calls, max_concurrency=limit, return_exceptions=return_exceptions, on_done=on_done
@@ -296,7 +299,10 @@ class _Call:
         self.request_id = options.pop("request_id", None)
         if options:
             known = sorted(_GENERATION_FIELDS | _CALL_OPTIONS)
-            raise TypeError(f"unknown option {next(iter(options))!r}; options are {', '.join(known)}")
+            unknown = next(iter(options))
+            near = difflib.get_close_matches(unknown, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(known)}"
+            raise InvalidRequestError(f"unknown option {unknown!r}; {hint}")
         self._checked = self._request()
 
     def request(self, config: LLMConfig) -> InferenceRequest:
@@ -375,13 +381,14 @@ def shared_framework() -> LLMFramework:
     with _shared_lock:
         if _shared is None or _shared[0] != os.getpid():
             _shared = os.getpid(), LLMFramework()
+            sync_bridge._get_portal()  # exit functions run in reverse: the loop that closes us must end after us
             atexit.register(_close_shared, os.getpid())
         return _shared[1]
 
 
 def _close_shared(pid: int) -> None:
     if _shared is not None and pid == os.getpid():
-        sync_bridge.run(_shared[1].close)
+        asyncio.run(_shared[1].close())  # on a loop of its own: the background one may have ended already
 
 
 async def quick_generate(prompt: Prompt, **options: Any) -> str:

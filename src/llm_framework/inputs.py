@@ -176,6 +176,8 @@ def as_response_format(form: Any) -> ResponseFormat | None:
         return _from_regex(form.pattern)
     if isinstance(form, Mapping):
         return _from_schema(form)
+    if inspect.isroutine(form):  # pydantic would describe its arguments
+        raise InvalidRequestError(f"response_format is a function, {form!r}; give the class of its result")
     return _from_type(form)
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+# A backend of neither kind, a plugin's, is local where the model has a path.
 LOCAL_BACKENDS = frozenset({"native", "transformers", "fake"})
 CLOUD_BACKENDS = frozenset({"openai", "anthropic", "google", "openai_compatible"})
 
@@ -62,7 +63,7 @@ class ModelInfo:
         if self.path is not None:
             set_field(self, "path", Path(self.path))
         if self.is_local is None:
-            set_field(self, "is_local", self.backend_type not in CLOUD_BACKENDS)
+            set_field(self, "is_local", self.path is not None or self.backend_type in LOCAL_BACKENDS)
 
     @property
     def error(self) -> str | None:

@@ -136,7 +136,7 @@ def backend_settings(info: ModelInfo, config: LLMConfig) -> dict[str, Any]:
     if info.is_local:
         settings |= {"num_threads": config.num_threads, "quantization": config.quantization}
         settings["memory_limit_gb"] = config.memory_limit_gb
-    else:
+    if given or not info.is_local:
         settings["api_key"] = secrets.resolve_api_key(provider, given)
     return settings
 

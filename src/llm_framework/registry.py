@@ -54,6 +54,7 @@ class ModelRegistry:
         self._discovered: dict[str, ModelInfo] = {}
         self._aliases: dict[str, str] = {}
         self._providers: dict[str, tuple[str, str]] = {name: (name, name) for name in PROVIDERS}
+        self._descriptions: dict[discovery.FoundModel, ModelInfo] = {}  # of models that are not in `models_dir`
         self._loaded = False
 
     # ----------------------------------------------------------------------------------------------------- discovery
@@ -194,17 +195,20 @@ class ModelRegistry:
         path = Path(model).expanduser()
         if not path.exists():
             raise ModelNotFoundError(f"{name!r}: {path} does not exist, and no local model has that name", model=name)
-        info = discovery.describe(discovery.FoundModel(path, path.suffix[1:] or "safetensors", path.stem.lower(), ""))
+        info = self._described(discovery.at(path))
         if info.error and backend_type == "transformers":  # it reads more kinds of model than we do
             info = ModelInfo(name, path=path)
         return replace(info, name=name, backend_type=backend_type)
 
+    def _described(self, found: discovery.FoundModel) -> ModelInfo:
+        if found not in self._descriptions:
+            self._descriptions[found] = discovery.describe(found)
+        return self._descriptions[found]
+
     def _bundled(self) -> ModelInfo:
         path = Path(__file__).parent / "bundled" / BUNDLED_MODEL
-        if not hasattr(self, "_bundled_info"):
-            info = discovery.describe(discovery.FoundModel(path, "safetensors", BUNDLED_MODEL, ""))
-            self._bundled_info = replace(info, metadata={**info.metadata, "bundled": True})
-        return self._bundled_info
+        info = self._described(discovery.FoundModel(path, "safetensors", BUNDLED_MODEL, ""))
+        return replace(info, metadata={**info.metadata, "bundled": True})
 
     def _not_found(self, name: str) -> ModelNotFoundError:
         names = {info.name for info in self.list_models()} | set(self._aliases)

@@ -24,6 +24,7 @@ from .errors import (
     StreamInterruptedError,
     StructuredOutputError,
 )
+from .inputs import as_response_format
 from .model_info import ModelInfo
 from .types import (
     Attempt,
@@ -172,6 +173,12 @@ class RunningRequest:
         first = (self._first_token_at or time.monotonic()) - self._started
         return Timings(self.queue_seconds, self.load_seconds, own.prefill, first, own.decode or total - first, total)
 
+    def summary(self, outcome: str) -> str:
+        """One line for the log."""
+        usage, timings = self.usage(), self.timings()
+        tokens = f"{usage.input_tokens} + {usage.output_tokens} tokens"
+        return f"{self.request.request_id} to {self.model_name}: {outcome}, {tokens}, {timings.total:.3f} s"
+
     def describe(self) -> dict[str, Any]:
         """This request as `get_active_requests` lists it."""
         return {
@@ -261,7 +268,8 @@ def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
 
 
 def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:
-    """The request with configured defaults for what it leaves open; `explicit` says what it did not."""
+    """The request with configured defaults for what it leaves open; `explicit` says what it did not. A response format
+    that is a pydantic class, a schema or a pattern becomes ours."""
     given = request.config
     explicit = frozenset(item.name for item in fields(GenerationConfig) if getattr(given, item.name) not in (None, ()))
     defaults: dict[str, Any] = {
@@ -271,7 +279,12 @@ def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequ
         "top_k": config.default_top_k,
     }
     missing = {name: value for name, value in defaults.items() if value is not None and name not in explicit}
-    return replace(request, config=replace(given, **missing), explicit=request.explicit or explicit)
+    return replace(
+        request,
+        config=replace(given, **missing),
+        explicit=request.explicit or explicit,
+        response_format=as_response_format(request.response_format),
+    )
 
 
 def replace_last_user_text(request: InferenceRequest, text: str) -> InferenceRequest:

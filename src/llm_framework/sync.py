@@ -13,10 +13,10 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeVar, cast
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from .errors import LLMFrameworkError
 
@@ -25,23 +25,38 @@ CLEAN_UP_TIME = 10.0  # seconds that a cancelled call may take to close its stre
 
 
 class _Portal:
-    """The background loop of one process."""
+    """The background loop of one process, in a thread of its own.
+
+    anyio's `start_blocking_portal` does the same by a context manager, but that is a generator, which a forked child
+    would close at its exit, waiting for a thread that it does not have.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._manager: AbstractContextManager[BlockingPortal] = start_blocking_portal(name="llm-framework-sync")
-        self.portal = self._manager.__enter__()
-        self.thread_id: int = self.portal.call(threading.get_ident)
+        ready: Future[BlockingPortal] = Future()
+        self._thread = threading.Thread(target=anyio.run, args=(_serve, ready), daemon=True, name="llm-framework-sync")
+        self._thread.start()
+        self.portal = ready.result()
+
+    @property
+    def is_this_thread(self) -> bool:
+        return threading.current_thread() is self._thread
 
     def stop(self) -> None:
         if self.pid == os.getpid():
             self.portal.call(self.portal.stop, True)  # cancelling: a stream left open must not hold up the exit
-            self._manager.__exit__(None, None, None)
+            self._thread.join(CLEAN_UP_TIME)
+
+
+async def _serve(ready: Future[BlockingPortal]) -> None:
+    async with BlockingPortal() as portal:
+        ready.set_result(portal)
+        await portal.sleep_until_stopped()
 
 
 _lock = threading.Lock()
 _current: _Portal | None = None
-_inherited: list[_Portal] = []  # of parent processes: dropping one would wait for a thread that is not there
+_inherited: list[_Portal] = []  # of parent processes; kept, since freeing one would touch a loop that is not ours
 
 
 def _get_portal() -> _Portal:
@@ -90,13 +105,13 @@ class _Call:
 
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
         portal = _get_portal()
-        if threading.get_ident() == portal.thread_id:
+        if portal.is_this_thread:
             message = (
                 "a synchronous call was made on the framework's own event loop (from a hook, plugin or tool that runs "
                 "there), where it would wait for itself: await the asynchronous method instead"
             )
             raise LLMFrameworkError(message)
-        self._thread_id = portal.thread_id
+        self._portal = portal
         self.ended = ended = threading.Event()
 
         async def work() -> Any:
@@ -108,8 +123,12 @@ class _Call:
         self.future: Future[Any] = portal.portal.start_task_soon(work)
 
     def cancel(self, wait: bool = True) -> None:
-        if self.future.cancel() and wait and threading.get_ident() != self._thread_id:
+        if self.future.cancel() and wait and not self._portal.is_this_thread:
             self.ended.wait(CLEAN_UP_TIME)
+
+    def __del__(self) -> None:  # also where an interrupt came before anyone could call `cancel`
+        if hasattr(self, "future"):
+            self.cancel(wait=False)
 
 
 class _End:
@@ -157,11 +176,6 @@ class SyncStream(Generic[T], Iterator[T]):
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        call = getattr(self, "_call", None)
-        if call is not None:
-            call.cancel(wait=False)
 
 
 async def _drain(make_stream: Callable[[], AsyncIterator[T]], items: queue.SimpleQueue[T | _End]) -> None:

@@ -224,7 +224,7 @@ class GenerationConfig:
     thinking: ThinkingLevel | int | None = None
 
     def __post_init__(self) -> None:
-        stop = self.stop or ()
+        stop: Any = self.stop or ()
         object.__setattr__(self, "stop", (stop,) if isinstance(stop, str) else tuple(stop))
         for text in self.stop:
             if not isinstance(text, str) or not text:
@@ -505,14 +505,16 @@ def text_response(text: str, **fields: Any) -> InferenceResponse:
 # ---------------------------------------------------------------------------------------------------------- helpers
 def _as_parts(parts: str | Part | Sequence[str | Part]) -> tuple[Part, ...]:
     if isinstance(parts, str) or not isinstance(parts, Sequence):
-        parts = (parts,)  # type: ignore[assignment]
-    return tuple(TextPart(part) if isinstance(part, str) else part for part in parts)  # type: ignore[union-attr]
+        parts = (parts,)
+    return tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
 
 
 def _exactly_one_source(part: ImagePart | DocumentPart) -> None:
     given = [name for name in ("data", "url", "path") if getattr(part, name) is not None]
     if len(given) != 1:
-        raise InvalidRequestError(f"{type(part).__name__} takes exactly one of data, url and path, not {given or 'none'}")
+        raise InvalidRequestError(
+            f"{type(part).__name__} takes exactly one of data, url and path, not {given or 'none'}"
+        )
 
 
 def _has_content(message: Message) -> bool:

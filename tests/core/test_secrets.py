@@ -27,7 +27,11 @@ def test_a_key_is_found_in_each_place(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "credentials",
-    [{"api_key_env": "NOT_SET"}, {"api_key_command": "no-such-program"}, {"api_key_command": [sys.executable, "-c", ""]}],
+    [
+        {"api_key_env": "NOT_SET"},
+        {"api_key_command": "no-such-program"},
+        {"api_key_command": [sys.executable, "-c", ""]},
+    ],
 )
 def test_a_named_source_that_gives_no_key_is_an_error(
     credentials: dict[str, object], monkeypatch: pytest.MonkeyPatch

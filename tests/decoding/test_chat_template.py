@@ -31,7 +31,7 @@ FEATURES = """{% for m in messages %}{% generation %}{{ m.content | upper }}{% e
 {{ ['a', 'b'] | join(', ') }} {{ messages | map(attribute='role') | join('+') }} {{ {'a': 'é<&'} | tojson }}
 {{ [1] | tojson(indent=2) }} {{ '-'.join(['x', 'y']) }} {{ 'a-b'.split('-')[1] }} {{ 'aXa' | replace('a', 'bb') }}
 {{ 'aXa'.replace('a', 'b', 1) }} {{ 'p\nq' | indent(2) }} {% for a in [1, 2, 3] if a > 1 %}{{ a }}{% endfor %}
-{%- macro twice(x) %}{{ x }}{{ x }}{% endmacro %}{{ twice('o') }} {{ '%s!' % 'u' }} {{ 2 * 3 ** 2 }}
+{%- macro twice(obj) %}{{ obj }}{{ obj }}{% endmacro %}{{ twice(obj='o') }} {{ '%s!' % 'u' }} {{ 2 * 3 ** 2 }}
 {%- set ns = namespace(n=0) %}{% for _ in range(3) %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }} {{ '=' * 3 }}
 {%- if tools is none and documents is none and add_generation_prompt %}{{ bos_token + eos_token }}{% endif %}"""
 

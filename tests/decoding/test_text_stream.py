@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_framework.decoding.text_stream import StopStrings, TextStream
@@ -30,6 +30,7 @@ def reference(text: str, stop: list[str]) -> str:
     return text[: min((text.index(s) for s in stop if s in text), default=len(text))]
 
 
+@settings(deadline=None)
 @given(st.text("abc", max_size=30), STOPS, st.lists(st.integers(0, 30)))
 def test_any_cut_ends_at_the_first_stop_string(text: str, stop: list[str], places: list[int]) -> None:
     """However the text is cut, it ends at the earliest beginning of a stop string."""
@@ -38,6 +39,7 @@ def test_any_cut_ends_at_the_first_stop_string(text: str, stop: list[str], place
     assert stops.stopped == any(s in text for s in stop)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=24) | st.text(max_size=12).map(str.encode), st.lists(st.integers(0, 60)))
 def test_any_cut_of_bytes_gives_the_same_text(data: bytes, places: list[int]) -> None:
     """However the tokens cut the bytes, the text is that of the bytes at once, with U+FFFD for what is no UTF-8."""

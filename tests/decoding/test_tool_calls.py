@@ -49,7 +49,7 @@ def read(text: str, *, cut_at: list[int] | None = None) -> tuple[str, list[tuple
     return answer.text, [(call.name, call.arguments, call.raw_arguments) for call in answer.tool_calls]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(PLAIN, CALLS, st.lists(st.integers(0, 400), max_size=12))
 def test_what_the_dialect_writes_is_read_back(text: str, calls: list[Any], places: list[int]) -> None:
     """Any text and calls, written as a model turn and cut anywhere, are read back the same."""
@@ -59,7 +59,7 @@ def test_what_the_dialect_writes_is_read_back(text: str, calls: list[Any], place
     assert [(name, args) for name, args, _ in read_calls] == calls
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(SPICY | st.just('<tool_call>{"name": "f", "arguments": {"a": "')), st.lists(st.integers(0, 200)))
 def test_any_cut_of_anything_reads_the_same(parts: list[str], places: list[int]) -> None:
     """Even of nonsense, every cut gives the same text and calls."""
@@ -67,6 +67,7 @@ def test_any_cut_of_anything_reads_the_same(parts: list[str], places: list[int])
     assert read(text, cut_at=places) == read(text) == read(text, cut_at=[])
 
 
+@settings(deadline=None)
 @given(PLAIN)
 def test_text_without_a_call_comes_out_as_it_is(text: str) -> None:
     """Text that holds no call is not changed, whatever it looks like."""

@@ -13,8 +13,7 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.output_parsers import BaseOutputParser, JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.output_parsers import BaseOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
@@ -30,6 +29,7 @@ from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Mess
 from . import messages as translate
 from . import tools as translate_tools
 from .errors import translated_errors
+from .parsers import StrictJsonParser, StrictKeyToolsParser, StrictPydanticParser, StrictPydanticToolsParser
 
 # Fields that are options of a call; the rest of the model's fields say who answers it.
 _OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
@@ -370,8 +370,8 @@ class FrameworkChatModel(BaseChatModel):
         choice = "any" if tools else name
         model = self.bind_tools([schema, *(tools or ())], tool_choice=choice, strict=strict, **kwargs)
         if _is_pydantic(schema):
-            return model, PydanticToolsParser(tools=[schema], first_tool_only=True)
-        return model, JsonOutputKeyToolsParser(key_name=name, first_tool_only=True)
+            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True)
+        return model, StrictKeyToolsParser(key_name=name, first_tool_only=True)
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
@@ -420,7 +420,7 @@ def _is_pydantic(schema: Any) -> bool:
 
 
 def _json_parser(schema: Any) -> BaseOutputParser[Any]:
-    return PydanticOutputParser(pydantic_object=schema) if _is_pydantic(schema) else JsonOutputParser()
+    return StrictPydanticParser(pydantic_object=schema) if _is_pydantic(schema) else StrictJsonParser()
 
 
 def _with_raw(model: Runnable[Any, Any], parser: BaseOutputParser[Any]) -> Runnable[Any, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..registry import ModelInfo
 
 
-class ModelBackend(ABC):
+class ModelBackend(ABC):  # noqa: B024 - which of three methods to override is the subclass's choice
     """One loaded or reachable model.
 
     A subclass overrides `stream` (or, for the simplest ones, only `generate_text` or `generate_stream`: then it is
@@ -30,13 +30,13 @@ class ModelBackend(ABC):
         self.model_info = model_info
         self.settings: Mapping[str, Any] = dict(settings or {})
 
-    async def load_model(self) -> None:
+    async def load_model(self) -> None:  # noqa: B027 - optional
         """Make ready to answer: read weights, check a key. Called once, before the first `stream`; may be called again.
 
         Raises `ModelLoadError`, `ConfigurationError` or `AuthenticationError`.
         """
 
-    async def unload_model(self) -> None:
+    async def unload_model(self) -> None:  # noqa: B027 - optional
         """Free what `load_model` took: memory, threads, connections. Safe to call twice."""
 
     def stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:

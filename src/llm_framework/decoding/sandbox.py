@@ -103,7 +103,7 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         finally:
             _budget.reset(token)
 
-    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         """A call in the template."""
         budget = _budget.get()
         budget.step(_CALL_STEPS)

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class GemmaNativeBackend(ModelBackend):
         super().__init__(model_info, settings)
         self._lock = threading.Lock()
         self._loaded: LoadedModel | None = None
+        self._free: weakref.finalize[..., GemmaNativeBackend] | None = None
 
     async def load_model(self) -> None:
         """Read the weights, in a thread. Several calls at once read them once. Raises `ModelLoadError`."""
@@ -63,7 +64,7 @@ class GemmaNativeBackend(ModelBackend):
 
         await to_thread.run_sync(self._close)
 
-    async def stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
         """Answer `request`, see `ModelBackend.stream`. Raises `UnsupportedFeatureError` for what the model cannot take,
         `ContextOverflowError` where the prompt leaves no room for an answer."""
         started = time.monotonic()
@@ -104,16 +105,16 @@ class GemmaNativeBackend(ModelBackend):
     def _load(self) -> LoadedModel:
         with self._lock:
             if self._loaded is None:
-                loaded = load(self.model_info, self.settings)
-                weakref.finalize(self, loaded.close)
-                self._loaded = loaded
+                self._loaded = load(self.model_info, self.settings)
+                # Also where nobody unloads it: when the backend is forgotten, and when the interpreter ends.
+                self._free = weakref.finalize(self, self._loaded.close)
             return self._loaded
 
     def _close(self) -> None:
         with self._lock:
-            loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            loaded.close()
+            free, self._loaded, self._free = self._free, None, None
+        if free is not None:
+            free()
 
     async def _prepare(self, loaded: LoadedModel, request: InferenceRequest) -> list[int]:
         if sum(len(message.text) for message in request.messages) <= _INLINE_CHARS:
@@ -181,6 +182,7 @@ class LoadedModel:
     def _sampler(self, config: GenerationConfig, prompt: list[int]) -> _native.Sampler:
         from ._native import Sampler
 
+        _check_token_ids(config, self.model.config.vocab_size)
         settings: dict[str, Any] = {"temperature": 1.0, **self.model.default_sampling}
         settings |= {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
         seed = secrets.randbits(63) if config.seed is None else config.seed % 2**64
@@ -226,18 +228,23 @@ def _choose_template(model: NativeModel, tokenizer: Tokenizer, model_info: Model
     names = {id: name for name, id in tokenizer.specials.items()}
     bos = names.get(tokenizer.bos_id, "") if tokenizer.bos_id is not None else ""
     eos = next((names[id] for id in sorted(model.config.eos_ids) if id in names), "")
+    if model_info.model_type == "completion":
+        return PlainTemplate(bos)
     if model.chat_template is not None:
         return JinjaTemplate(model.chat_template, bos_token=bos, eos_token=eos, model=model_info.name)
-    is_completion = getattr(model_info.model_type, "value", model_info.model_type) == "completion"
-    if is_completion or "<start_of_turn>" not in tokenizer.specials:
-        return PlainTemplate(bos)
-    return GemmaTemplate(bos)
+    return GemmaTemplate(bos) if "<start_of_turn>" in tokenizer.specials else PlainTemplate(bos)
 
 
 def _check_supported(request: InferenceRequest) -> None:
     if request.config.thinking not in (None, "off", 0):
         message = "this model has no thinking to control; leave thinking out or set it to 'off'"
         raise UnsupportedFeatureError(message, feature="thinking")
+
+
+def _check_token_ids(config: GenerationConfig, vocab_size: int) -> None:
+    wrong = next((id for id in config.logit_bias or () if not 0 <= id < vocab_size), None)
+    if wrong is not None:
+        raise InvalidRequestError(f"logit_bias names the token {wrong}; the vocabulary has {vocab_size} tokens")
 
 
 # ---------------------------------------------------------------------------------------------------------- coming up

@@ -241,14 +241,14 @@ class Scheduler:
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
         `max_tokens` fit the context. Raises `ProviderUnavailableError` after `close`."""
+        if self._is_forked():
+            message = f"{self._name} was loaded before this process was forked; load it again in the new process"
+            raise ProviderUnavailableError(message, model=self._name, retryable=False)
         generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids))
         generation.wake = self._wake
         with self._changed:
             if self._state.closed:
                 raise self._unloaded()
-            if os.getpid() != self._pid:
-                message = f"{self._name} was loaded before this process was forked; load it again in the new process"
-                raise ProviderUnavailableError(message, model=self._name)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"llm-framework {self._name}", daemon=True)
                 self._thread.start()
@@ -265,13 +265,19 @@ class Scheduler:
     def close(self) -> None:
         """End the thread, at the next step's end. What still runs fails with `ProviderUnavailableError`. Safe to call
         twice, and from any thread."""
+        if self._is_forked():
+            return
         with self._changed:
             self._state.closed = True
             self._changed.notify_all()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread() and os.getpid() == self._pid:
+        if thread is not None and thread is not threading.current_thread():
             thread.join()
         _open_schedulers.discard(self)
+
+    def _is_forked(self) -> bool:
+        """Whether this is a copy in a forked process: there the thread is not, and its lock may be held for ever."""
+        return os.getpid() != self._pid
 
     # The thread's side.
     def _run(self) -> None:
@@ -377,8 +383,9 @@ class Scheduler:
         self._deliver(Delivery(generation, ended=True, error=self._unloaded()) for generation in left)
 
     def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+        if not self._is_forked():
+            with self._changed:
+                self._changed.notify_all()
 
     def _unloaded(self) -> ProviderUnavailableError:
         message = f"{self._name} was unloaded while the request ran or waited; load it and ask again"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..errors import InvalidRequestError, ModelLoadError
 from .formats.view import fault, read_bytes
 
-MAX_TOKENIZER_BYTES = 256 << 20  # Gemma 3's tokenizer.json has 33 MB
+MAX_TOKENIZER_BYTES = 128 << 20  # Gemma 3's tokenizer.json has 33 MB
 END_PIECES = ("<eos>", "<end_of_turn>")
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.middleware import ModelRetryMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core import exceptions
 from langchain_core.caches import InMemoryCache
@@ -267,7 +268,7 @@ def test_structured_output_of_pydantic_v1(scripted: Make, method: Any) -> None:
     assert model.invoke("who?") == OldPerson(name="Ann", age=5)
 
 
-@pytest.mark.parametrize("text", ["not json", '{"name": "Ann"}'])
+@pytest.mark.parametrize("text", ["not json", '{"name": "Ann"}', '{"name": "Ann", "age": 3', ANN + "}"])
 def test_malformed_output_is_the_parsers_to_report(scripted: Make, text: str) -> None:
     """Malformed output raises LangChain's parsing error, or is given back with it when the raw answer is asked for."""
     framework, _ = scripted(text)
@@ -283,6 +284,41 @@ def test_malformed_output_is_the_parsers_to_report(scripted: Make, text: str) ->
     streamed = list(model.bind(response_format=PERSON_SCHEMA).stream("who?"))
     assert "".join(chunk.text for chunk in streamed) == text
     assert streamed[-1].chunk_position == "last"
+
+
+@pytest.mark.parametrize("schema", [Person, PERSON_SCHEMA])
+async def test_a_stream_of_json_is_checked_at_its_end(scripted: Make, schema: Any) -> None:
+    """A stream shows what can be read so far, and raises at its end if the whole is no JSON of that form."""
+    framework, _ = scripted('{"name": "Ann", "age": 3')
+    model = FrameworkChatModel(framework=framework).with_structured_output(schema)
+    stream = model.stream("who?")
+    assert next(stream) is not None
+    with pytest.raises(OutputParserException):
+        list(stream)
+    with pytest.raises(OutputParserException):
+        [value async for value in model.astream("who?")]
+
+
+@pytest.mark.parametrize("schema", [Person, PERSON_SCHEMA])
+def test_a_broken_call_is_no_missing_call(scripted: Make, schema: Any) -> None:
+    """A call whose arguments cannot be read raises; no call at all is None, as LangChain has it."""
+    framework, _ = scripted(ToolCall.from_raw("c", "Person", "name = Ann"), "no call")
+    model = FrameworkChatModel(framework=framework).with_structured_output(schema, method="function_calling")
+    with pytest.raises(OutputParserException, match="Person"):
+        model.invoke("who?")
+    assert model.invoke("who?") is None
+
+
+def test_a_call_instead_of_the_form(scripted: Make) -> None:
+    """Where tools stand beside the form and the model calls one, there is nothing parsed and no error."""
+    framework, _ = scripted(ToolCall.create("add", {"a": 1, "b": 2}))
+    model = FrameworkChatModel(framework=framework).with_structured_output(Person, tools=[add], include_raw=True)
+    result = model.invoke("who?")
+    assert isinstance(result, dict)
+    assert (result["parsed"], result["parsing_error"]) == (None, None)
+    assert result["raw"].tool_calls[0]["name"] == "add"
+    plain = FrameworkChatModel(framework=framework).with_structured_output(Person, tools=[add])
+    assert list(plain.stream("who?")) == []
 
 
 def test_structured_output_beside_tools(scripted: Make) -> None:
@@ -363,6 +399,17 @@ async def test_errors_reach_langchain_from_every_method(scripted: Make) -> None:
         list(model.stream("hi"))
     with pytest.raises(errors.ContextOverflowError):
         [chunk async for chunk in model.astream("hi")]
+
+
+def test_a_stream_that_breaks_off(scripted: Make) -> None:
+    """What came before a stream broke is shown; then the error says that it broke, with that part in it."""
+    framework, _ = scripted(["one two", errors.ConnectionFailedError("reset")])
+    stream = FrameworkChatModel(framework=framework).stream("hi")
+    assert [next(stream).text, next(stream).text] == ["one", " two"]
+    with pytest.raises(exceptions.ModelConnectionError) as caught:
+        next(stream)
+    assert isinstance(caught.value, errors.StreamInterruptedError)
+    assert caught.value.response.text == "one two"
 
 
 def test_langchain_fallbacks(scripted: Make) -> None:
@@ -456,6 +503,15 @@ def test_estimates_without_a_vocabulary(scripted: Make) -> None:
     with pytest.raises(errors.UnsupportedFeatureError):
         model.get_token_ids("some words")
     assert FrameworkChatModel(custom_get_token_ids=lambda text: [1, 2]).get_num_tokens("x") == 2
+
+
+def test_langchains_retry_middleware(scripted: Make) -> None:
+    """LangChain's retry middleware asks again after an error that may pass."""
+    framework, backend = scripted(errors.ProviderUnavailableError("busy"), "better now")
+    retry = ModelRetryMiddleware(max_retries=1, initial_delay=0, jitter=False)
+    agent = create_agent(FrameworkChatModel(framework=framework), middleware=[retry])
+    assert agent.invoke({"messages": [("user", "hi")]})["messages"][-1].text == "better now"
+    assert len(backend.requests) == 2
 
 
 def test_it_is_a_runnable_of_messages(scripted: Make) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core import Document, MockEmbedding, VectorStoreIndex
+from llama_index.core.agent.workflow import AgentStream, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, TextBlock, ToolCallBlock
 from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler, TokenCountingHandler
 from llama_index.core.instrumentation import get_dispatcher
@@ -17,7 +18,7 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llama_index.llms.llm_framework import FrameworkLLM
 from llm_framework import errors
@@ -84,7 +85,7 @@ def test_metadata(scripted: Make) -> None:
     llm = FrameworkLLM.from_framework(framework)
     assert isinstance(llm, FunctionCallingLLM)
     metadata = llm.metadata
-    assert (metadata.model_name, metadata.context_window, metadata.num_output) == ("scripted", 1000, 512)
+    assert (metadata.model_name, metadata.context_window, metadata.num_output) == ("scripted", 1000, 250)
     assert metadata.is_chat_model
     assert metadata.is_function_calling_model
     given = FrameworkLLM(framework=framework, context_window=50, max_tokens=5).metadata
@@ -129,8 +130,8 @@ def test_token_counting(scripted: Make) -> None:
 class Events(BaseEventHandler):
     """Collects the names of instrumentation events."""
 
-    names: list[str] = []
-    payloads: list[Any] = []
+    names: list[str] = Field(default_factory=list)
+    payloads: list[Any] = Field(default_factory=list)
 
     @classmethod
     def class_name(cls) -> str:
@@ -271,6 +272,13 @@ async def test_structured_predict(scripted: Make) -> None:
         assert request.messages[0].text == "Be brief." or request.messages[0].role == "user"
 
 
+def test_json_in_a_code_block(scripted: Make) -> None:
+    """JSON that a model wrapped in a code block is JSON."""
+    framework, _ = scripted(f"```json\n{ANN}\n```")
+    person = FrameworkLLM(framework=framework).structured_predict(Person, PromptTemplate("who?"))
+    assert person == Person(name="Ann", age=5)
+
+
 def test_malformed_structure_is_an_error(scripted: Make) -> None:
     """An answer without the form asked for is our error, with the answer in it."""
     framework, _ = scripted("not json")
@@ -322,3 +330,37 @@ async def test_errors_are_ours_from_every_method(scripted: Make) -> None:
         await llm.achat(HELLO)
     with pytest.raises(errors.RateLimitError):
         [r async for r in await llm.astream_complete("hi")]
+
+
+# ------------------------------------------------------------------------------------------------ agents and engines
+async def test_react_agent(scripted: Make) -> None:
+    """The agent that reasons in text rather than in calls works too."""
+    first = 'Thought: I need a tool.\nAction: add\nAction Input: {"a": 3, "b": 4}'
+    framework, backend = scripted(first, "Thought: I can answer.\nAnswer: it is 7")
+    agent = ReActAgent(tools=[add], llm=FrameworkLLM(framework=framework))
+    assert str(await agent.run("3 + 4?")) == "it is 7"
+    assert "7" in backend.requests[1].messages[-1].text
+
+
+async def test_agents_stream(scripted: Make) -> None:
+    """An agent's event stream shows the pieces of the answer and the call."""
+    framework, _ = scripted(ToolCall.create("add", {"a": 3, "b": 4}, "c1"), [Chunk(thinking="hm"), "it is 7"])
+    handler = FunctionAgent(tools=[add], llm=FrameworkLLM(framework=framework)).run("3 + 4?")
+    events = [event async for event in handler.stream_events() if isinstance(event, AgentStream)]
+    await handler
+    assert "".join(event.delta for event in events) == "it is 7"
+    assert [event.thinking_delta for event in events if event.thinking_delta] == ["hm"]
+    assert any(call.tool_kwargs == {"a": 3, "b": 4} for event in events for call in event.tool_calls)
+
+
+async def test_engines(scripted: Make) -> None:
+    """Query and chat engines ask this LLM: whole, streamed from a worker thread, and asynchronously."""
+    framework, _ = scripted("It is blue.")
+    llm = FrameworkLLM(framework=framework, context_window=4096)
+    index = VectorStoreIndex.from_documents([Document(text="The sky is blue.")], embed_model=MockEmbedding(embed_dim=4))
+    assert str(index.as_query_engine(llm=llm).query("Which colour?")) == "It is blue."
+    assert "".join(index.as_query_engine(llm=llm, streaming=True).query("Which colour?").response_gen) == "It is blue."
+    assert str(await index.as_query_engine(llm=llm).aquery("Which colour?")) == "It is blue."
+    chat = index.as_chat_engine(llm=llm, chat_mode="context")
+    assert "".join(chat.stream_chat("Which colour?").response_gen) == "It is blue."
+    assert str(await chat.achat("And now?")) == "It is blue."

@@ -18,6 +18,7 @@ from ...types import (
     ToolResult,
     ToolSpec,
 )
+from ..json_text import JsonText
 from ..schema_text import parameters_text, properties, type_text
 from ..tool_calls import CALL_END, CALL_START, OutputParser, PlainText, ToolCallParser
 from . import Quote, Turn
@@ -54,7 +55,9 @@ class PromptedDialect:
 
     def parser(self, request: InferenceRequest) -> OutputParser:
         """Calls are looked for only where tools were offered."""
-        return ToolCallParser() if offered_tools(request) else PlainText()
+        if offered_tools(request):
+            return ToolCallParser()
+        return PlainText() if request.response_format is None else JsonText()
 
 
 def offered_tools(request: InferenceRequest) -> tuple[ToolSpec, ...]:

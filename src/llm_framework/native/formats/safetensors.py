@@ -16,7 +16,7 @@ from .model_file import ModelFile
 from .strict_json import parse_object, read_object
 from .view import MAX_RANK, MAX_TENSORS, MAX_VALUES, TensorView, fault, map_file, read_bytes
 
-MAX_HEADER_BYTES = 16 << 20  # the largest real ones, of models with thousands of tensors a shard, have about 1 MB
+MAX_HEADER_BYTES = 4 << 20  # a Gemma has some thousand tensors of about 130 bytes each here
 MAX_SHARDS = 1024
 
 # dtype -> (our name, bits a value). The engine computes with the first three.

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from .view import fault, read_bytes
 
-MAX_CONFIG_BYTES = 32 << 20  # Gemma 3's tokenizer_config.json has 1.2 MB
+MAX_CONFIG_BYTES = 4 << 20  # Gemma 3's tokenizer_config.json has 1.2 MB
 
 
 def parse_object(text: bytes, path: Path, what: str) -> dict[str, Any]:

@@ -125,9 +125,12 @@ class FrameworkLLM(FunctionCallingLLM):
         framework, name = self._resolve()
         info = adapters.model_info(framework, name)
         config = getattr(framework, "config", None)
+        window = self.context_window or getattr(info, "context_length", None) or DEFAULT_CONTEXT_WINDOW
+        default = getattr(config, "default_max_tokens", None) or DEFAULT_NUM_OUTPUTS
         return LLMMetadata(
-            context_window=self.context_window or getattr(info, "context_length", None) or DEFAULT_CONTEXT_WINDOW,
-            num_output=self.max_tokens or getattr(config, "default_max_tokens", None) or DEFAULT_NUM_OUTPUTS,
+            context_window=window,
+            # Engines keep this much free in every prompt: a default must not leave a small model without room.
+            num_output=self.max_tokens or min(default, window // 4),
             is_chat_model=True,
             is_function_calling_model=True,
             model_name=name or getattr(info, "name", None) or "default",
@@ -403,7 +406,9 @@ def _predict_starts(output_cls: Any, prompt: PromptTemplate, prompt_args: dict[s
 
 
 def _predicted(output_cls: type[Model], response: ChatResponse) -> Model:
-    result = output_cls.model_validate_json(response.message.content or "")
+    # Some models wrap JSON in a code block; the framework has checked what is in it already.
+    text = (response.message.content or "").strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    result = output_cls.model_validate_json(text)
     dispatcher.event(LLMStructuredPredictEndEvent(output=result))
     return result
 

@@ -314,7 +314,8 @@ class StreamedResponse:
         if self._one_tool_call and delta.index > 0:
             return
         id, name, arguments = self._calls.get(delta.index, ("", "", []))
-        self._calls[delta.index] = (id or delta.id or "", name or delta.name or "", [*arguments, delta.arguments])
+        arguments.append(delta.arguments)
+        self._calls[delta.index] = (id or delta.id or "", name or delta.name or "", arguments)
 
     def _message(self) -> ChatMessage:
         calls = [(id, name, "".join(pieces)) for id, name, pieces in self._calls.values()]

@@ -1,0 +1,333 @@
+// Sequences, batches and the sampler on a tiny random model: a plain program, to be built with the sanitizers. What is
+// computed is tested from Python, against a reference; here it only has to agree with itself, on every kernel table.
+#include "batch.h"
+
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+
+namespace llmfw {
+namespace {
+
+#define CHECK(condition)                                                                  \
+  do {                                                                                    \
+    if (!(condition)) {                                                                   \
+      std::fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);  \
+      std::exit(1);                                                                       \
+    }                                                                                     \
+  } while (false)
+
+constexpr int kVocab = 131;
+constexpr int kWindow = 16;
+constexpr int kCapacity = 1400;
+
+GemmaConfig Config() {
+  GemmaConfig config;
+  config.num_layers = 3;
+  config.model_dim = 24;
+  config.ffn_dim = 40;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 6;
+  config.vocab_size = kVocab;
+  config.max_seq_len = 2048;
+  config.windows = {kWindow, 0, kWindow};
+  config.rope_bases = {1e4f, 1e6f, 1e4f};
+  config.rope_scales = {1.0f, 8.0f, 1.0f};
+  config.query_scale = 0.4f;
+  config.embedding_scale = 4.9f;
+  config.attention_softcap = 20.0f;
+  config.final_softcap = 10.0f;
+  config.qk_norm = true;
+  config.post_norms = true;
+  config.qkv_layout = QkvLayout::kKvInterleaved;
+  return config;
+}
+
+// Random weights of one type, kept where the model can read them.
+class Weights {
+ public:
+  Weights(const GemmaConfig& c, WeightType type) : type_(type) {
+    Add("embedding", kVocab, c.model_dim);
+    AddNorm("final_norm", c.model_dim);
+    for (int i = 0; i < c.num_layers; ++i) {
+      const std::string p = "layers." + std::to_string(i) + ".";
+      for (const char* norm : {"pre_attention_norm", "post_attention_norm", "pre_ffn_norm", "post_ffn_norm"}) {
+        AddNorm(p + norm, c.model_dim);
+      }
+      AddNorm(p + "query_norm", c.head_dim);
+      AddNorm(p + "key_norm", c.head_dim);
+      Add(p + "qkv", c.qkv_dim(), c.model_dim);
+      Add(p + "attention_out_heads", c.num_heads * c.model_dim, c.head_dim);
+      Add(p + "gate", c.ffn_dim, c.model_dim);
+      Add(p + "up", c.ffn_dim, c.model_dim);
+      Add(p + "down", c.model_dim, c.ffn_dim);
+    }
+  }
+
+  const TensorMap& map() const { return map_; }
+
+ private:
+  // Bits drawn so that values of every type lie around +-0.5 and none is infinite.
+  void Add(const std::string& name, int rows, int cols) {
+    const size_t count = static_cast<size_t>(rows) * static_cast<size_t>(cols);
+    // One byte more, and data from an odd address on: files promise no alignment.
+    std::vector<std::byte>& bytes = storage_.emplace_back(WeightBytes(type_, count) + 1);
+    std::byte* data = bytes.data() + 1;
+    for (size_t i = 0; i < count; ++i) PutRandom(data + WeightBytes(type_, i));
+    map_[name] = {data, type_, rows, cols, 0.5f};
+  }
+
+  void PutRandom(std::byte* at) {
+    const float value = std::uniform_real_distribution<float>(-1.0f, 1.0f)(random_);
+    const auto bits = std::bit_cast<uint32_t>(value);
+    const auto upper = static_cast<uint16_t>(bits >> 16);
+    // Sign, exponents 0.25 to 1 and a random mantissa.
+    const auto half = static_cast<uint16_t>((bits >> 16 & 0x8000u) | 0x3400u | (bits & 0x7FFu));
+    const auto sfp = static_cast<uint8_t>((bits >> 24 & 0x80u) | (96u + (bits & 0x1Fu)));
+    switch (type_) {
+      case WeightType::kF32:
+        return void(std::memcpy(at, &bits, 4));
+      case WeightType::kBF16:
+        return void(std::memcpy(at, &upper, 2));
+      case WeightType::kF16:
+        return void(std::memcpy(at, &half, 2));
+      case WeightType::kSFP:
+        return void(std::memcpy(at, &sfp, 1));
+    }
+  }
+
+  void AddNorm(const std::string& name, int size) {
+    std::vector<std::byte>& bytes = storage_.emplace_back(static_cast<size_t>(size) * 4);
+    map_[name] = {bytes.data(), WeightType::kF32, 1, size, 1.0f};
+  }
+
+  WeightType type_;
+  std::mt19937 random_{17};
+  std::deque<std::vector<std::byte>> storage_;
+  TensorMap map_;
+};
+
+std::vector<int> Tokens(int count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<int> tokens;
+  for (int i = 0; i < count; ++i) tokens.push_back(static_cast<int>(random() % kVocab));
+  return tokens;
+}
+
+bool Near(std::span<const float> a, std::span<const float> b, float tolerance) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!(std::abs(a[i] - b[i]) <= tolerance)) return false;
+  }
+  return a.size() == b.size();
+}
+
+// All of a model's tests. `tolerance`: kernels may round activations differently for few and for many tokens.
+class ModelTest {
+ public:
+  ModelTest(const KernelTable& kernels, WeightType type, int num_threads, float tolerance)
+      : config_(Config()), weights_(config_, type),
+        engine_(Gemma(config_, BuildWeights(config_, weights_.map())), kernels, num_threads), tolerance_(tolerance) {}
+
+  void Run() {
+    ChunksAreTheWhole();
+    RingsWrapAndTruncate();
+    BatchIsAlone();
+    ClearedIsFresh();
+  }
+
+ private:
+  std::vector<float> Logits(KVCache& cache, std::span<const int> tokens) {
+    std::vector<float> logits(tokens.size() * kVocab);
+    engine_.Logits(cache, tokens, logits.data());
+    return logits;
+  }
+
+  std::vector<float> FreshLogits(std::span<const int> tokens) {
+    KVCache cache(config_, kCapacity);
+    return Logits(cache, tokens);
+  }
+
+  void ChunksAreTheWhole() {
+    const std::vector<int> tokens = Tokens(90, 1);
+    const std::vector<float> whole = FreshLogits(tokens);
+    KVCache cache(config_, kCapacity);
+    size_t done = 0;
+    for (const size_t size : {1u, 1u, 30u, 7u, 51u}) {
+      const std::vector<float> part = Logits(cache, std::span(tokens).subspan(done, size));
+      CHECK(Near(part, std::span(whole).subspan(done * kVocab, size * kVocab), tolerance_));
+      done += size;
+    }
+    CHECK(cache.length() == 90);
+  }
+
+  void RingsWrapAndTruncate() {
+    const std::vector<int> tokens = Tokens(1300, 2);
+    KVCache cache(config_, kCapacity);
+    Logits(cache, tokens);
+    CHECK(!cache.Truncate(700));  // the ring has gone on since
+    CHECK(cache.length() == 1300);
+    CHECK(cache.Truncate(1200));
+    std::vector<int> changed(tokens.begin(), tokens.begin() + 1200);
+    const std::vector<int> more = Tokens(150, 3);
+    changed.insert(changed.end(), more.begin(), more.end());
+    const std::vector<float> fresh = FreshLogits(changed);
+    CHECK(Near(Logits(cache, more), std::span(fresh).last(more.size() * kVocab), tolerance_));
+    CHECK(cache.Truncate(0));
+  }
+
+  // Five prompts in one step: the one without a sampler has no result, the others that which they have alone.
+  void BatchIsAlone() {
+    std::vector<std::vector<int>> prompts;
+    std::deque<KVCache> caches;
+    std::deque<Sampler> samplers;
+    std::vector<StepRow> rows;
+    for (const int length : {1, 3, 60, 300, 700}) prompts.push_back(Tokens(length, 10 + static_cast<unsigned>(length)));
+    for (const std::vector<int>& prompt : prompts) {
+      rows.push_back({&caches.emplace_back(config_, kCapacity), prompt, &samplers.emplace_back(AllLogprobs()), nullptr});
+    }
+    rows[2].sampler = nullptr;
+    const std::vector<std::optional<Sampled>> together = engine_.Step(rows);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      CHECK(caches[i].length() == static_cast<int>(prompts[i].size()));
+      CHECK(together[i].has_value() == (i != 2));
+      if (i != 2) CHECK(Near(Logprobs(together[i]), Alone(prompts[i]), tolerance_));
+    }
+  }
+
+  static SamplerSettings AllLogprobs() {
+    SamplerSettings settings;
+    settings.num_logprobs = kVocab;
+    return settings;
+  }
+
+  // By token id.
+  static std::vector<float> Logprobs(const std::optional<Sampled>& sampled) {
+    std::vector<float> logprobs(kVocab);
+    CHECK(sampled.has_value());
+    CHECK(sampled.value().top.size() == kVocab);
+    for (const TokenLogprob& entry : sampled.value().top) logprobs[static_cast<size_t>(entry.token)] = entry.logprob;
+    return logprobs;
+  }
+
+  std::vector<float> Alone(std::span<const int> prompt) {
+    KVCache cache(config_, kCapacity);
+    Sampler sampler(AllLogprobs());
+    const StepRow row{&cache, prompt, &sampler, nullptr};
+    return Logprobs(engine_.Step({&row, 1}).at(0));
+  }
+
+  void ClearedIsFresh() {
+    const std::vector<int> tokens = Tokens(100, 4);
+    KVCache cache(config_, kCapacity);
+    Logits(cache, Tokens(1000, 5));
+    cache.Clear();
+    CHECK(Near(Logits(cache, tokens), FreshLogits(tokens), 0.0f));
+  }
+
+  GemmaConfig config_;
+  Weights weights_;
+  Engine engine_;
+  float tolerance_;
+};
+
+template <typename Error, typename Work>
+bool Throws(const Work& work) {
+  try {
+    work();
+  } catch (const Error&) {
+    return true;
+  }
+  return false;
+}
+
+int Draw(const KernelTable& kernels, Sampler& sampler, std::span<const float> logits, const uint32_t* mask = nullptr) {
+  std::vector<float> scratch(2 * logits.size());
+  return sampler.Sample(kernels, logits.data(), static_cast<int>(logits.size()), mask, scratch.data()).token;
+}
+
+void TestSampler(const KernelTable& kernels) {
+  std::vector<float> logits(777);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = 4.0f * std::sin(static_cast<float>(i * i));
+  logits[500] = 5.0f;
+  std::vector<uint32_t> mask(25, 0);
+  mask[24] = 1u << 8;  // 776, the last
+  const auto with = [](auto change) {
+    SamplerSettings settings;
+    settings.seed = 5;
+    change(settings);
+    return settings;
+  };
+
+  Sampler greedy(with([](SamplerSettings& s) { s.temperature = 0.0f; }));
+  CHECK(Draw(kernels, greedy, logits) == 500);
+  CHECK(Draw(kernels, greedy, logits, mask.data()) == 776);
+
+  const auto cut = [](SamplerSettings& s) {
+    s.top_k = 40;
+    s.top_p = 0.9f;
+    s.min_p = 0.01f;
+    s.repetition_penalty = 1.2f;
+    s.presence_penalty = 0.1f;
+    s.logit_bias = {{3, -1.0f}, {500, -std::numeric_limits<float>::infinity()}};
+  };
+  Sampler first(with(cut));
+  Sampler second(with(cut));
+  for (Sampler* sampler : {&first, &second}) sampler->Observe(std::vector<int>{1, 2, 100000});
+  for (int i = 0; i < 100; ++i) {
+    const int token = Draw(kernels, first, logits);
+    CHECK(token == Draw(kernels, second, logits));
+    CHECK(token != 500);
+  }
+  for (const float top_p : {0.001f, 0.5f, 0.9999999f, 1.0f}) {
+    Sampler sampler(with([&](SamplerSettings& s) { s.top_p = top_p; }));
+    const int token = Draw(kernels, sampler, logits);
+    CHECK(token >= 0 && token < 777);
+  }
+
+  logits[10] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(Throws<std::runtime_error>([&] { Draw(kernels, greedy, logits); }));
+  CHECK(Throws<std::invalid_argument>([&] { Sampler(with([](SamplerSettings& s) { s.top_p = 0.0f; })); }));
+}
+
+void TestBadModels() {
+  const GemmaConfig good = Config();
+  const Weights weights(good, WeightType::kF32);
+  GemmaConfig bad = good;
+  bad.head_dim = 7;
+  CHECK(Throws<std::invalid_argument>([&] { bad.Validate(); }));
+  bad = good;
+  bad.vocab_size = kVocab - 1;
+  CHECK(Throws<std::invalid_argument>([&] { BuildWeights(bad, weights.map()); }));
+  TensorMap map = weights.map();
+  map.erase("layers.1.down");
+  CHECK(Throws<std::invalid_argument>([&] { BuildWeights(good, map); }));
+}
+
+void TestAll() {
+  const char* isas[8];
+  const int count = AvailableIsas(isas, 8);
+  for (int i = 0; i < count; ++i) {
+    const KernelTable& kernels = *FindKernels(isas[i]);
+    TestSampler(kernels);
+    for (const WeightType type : {WeightType::kF32, WeightType::kF16, WeightType::kBF16, WeightType::kSFP}) {
+      const bool rounds = i > 0 && type != WeightType::kF32;
+      for (const int threads : {1, 3}) ModelTest(kernels, type, threads, rounds ? 0.5f : 1e-3f).Run();
+    }
+    std::printf("%s: ok\n", isas[i]);
+  }
+  TestBadModels();
+}
+
+}  // namespace
+}  // namespace llmfw
+
+int main() { llmfw::TestAll(); }
