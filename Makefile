@@ -71,7 +71,7 @@ bench: $(VENV)/.test
 # The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/.test
 	@for kind in "address;undefined" thread; do dir=build/sanitize-$${kind%%;*}; \
-	  PATH="$$PWD/$(BIN):$$PATH" cmake -S . -B $$dir -G Ninja -DLLMFW_BUILD_TESTS=ON -DLLMFW_SANITIZE="$$kind" >/dev/null; \
+	  PATH="$$PWD/$(BIN):$$PATH" cmake -S . -B $$dir -G Ninja -DLLMFW_BUILD_TESTS=ON -DLLMFW_BUILD_MODULE=OFF -DLLMFW_SANITIZE="$$kind" >/dev/null; \
 	  PATH="$$PWD/$(BIN):$$PATH" cmake --build $$dir; (cd $$dir && PATH="$$OLDPWD/$(BIN):$$PATH" ctest --output-on-failure); done
 
 clean:

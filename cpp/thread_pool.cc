@@ -1,7 +1,7 @@
 // Workers wait for `unclaimed` to rise above zero, claim parts by counting it down, and count `unfinished` down as they
-// finish. The job's other fields are plain memory: they are written before `unclaimed` is published, read only by a thread
-// that has claimed a part, and not written again before that part is finished. So a worker that slept through a job, or
-// wakes in the middle of the next, needs no special case, and Run never waits for a thread that holds no part.
+// finish. The job's other fields are plain memory: they are written before `unclaimed` is published, read only by a
+// thread that has claimed a part, and not written again before that part is finished. So a worker that slept through a
+// job, or wakes in the middle of the next, needs no special case, and Run never waits for a thread that holds no part.
 #include "thread_pool.h"
 
 #include <algorithm>
@@ -52,8 +52,9 @@ bool SpinUntil(std::chrono::microseconds limit, const Condition& condition) {
   return condition();
 }
 
-// One thread sleeps here until another has made a condition true. Waking costs one load when nobody sleeps. The condition
-// must be over sequentially consistent atomics: either the waker sees the sleeper's count, or the sleeper the new value.
+// One thread sleeps here until another has made a condition true. Waking costs one load when nobody sleeps. The
+// condition must be over sequentially consistent atomics: either the waker sees the sleeper's count, or the sleeper the
+// new value.
 class Sleepers {
  public:
   template <typename Condition>

@@ -1,26 +1,29 @@
 // AVX-512 with bf16 dot products (Zen 4 and later, Sapphire Rapids and later).
 //
-// Leans on: vdpbf16ps (32 bf16 products a lane set, summed in float32), vpermi2b (a table of 128 bytes decodes SFP), masked
-// loads (row ends; weights carry no alignment and no padding), vcvtph2ps, vscalefps (exp without range cases).
+// Leans on: vdpbf16ps (32 bf16 products a lane set, summed in float32), vpermi2b (a table of 128 bytes decodes SFP),
+// masked loads (row ends; weights carry no alignment and no padding), vcvtph2ps, vscalefps (exp without range cases).
 //
-// One tile (Tile, below) does all matrix products: up to six activation rows times four weight rows, along k, all sums in
-// registers, added across lanes only at the end. Two ways to feed it:
+// One tile (Tile, below) does all matrix products: up to six activation rows times four weight rows, along k, all sums
+// in registers, added across lanes only at the end. Two ways to feed it:
 //  - few activation rows (decode): reading the weights is all the work. The tile reads them where they lie, decoding in
 //    registers, four rows side by side, prefetching ahead.
-//  - many rows (prefill): arithmetic is the work. A panel of weight rows x one block of k is decoded once into scratch that
-//    stays in L2, and the tile walks over it with activations packed in the order it reads them.
+//  - many rows (prefill): arithmetic is the work. A panel of weight rows x one block of k is decoded once into scratch
+//    that stays in L2, and the tile walks over it with activations packed in the order it reads them.
 //
-// Numeric plan. F32 and F16 weights: float32 products and sums. BF16 and SFP (whose values all are bf16): products of bf16
-// pairs, exact, summed in float32. With few rows an activation is split into two bf16, x = high + low, exact to 2^-16, which
-// costs nothing where memory is the limit (results are then the same to the bit for any number of rows); with many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the
-// root mean square). vdpbf16ps takes subnormals for zero, which no model notices.
+// Numeric plan. F32 and F16 weights: float32 products and sums. BF16 and SFP (whose values all are bf16): products of
+// bf16 pairs, exact, summed in float32. With few rows an activation is split into two bf16, x = high + low, exact to
+// 2^-16, which costs nothing where memory is the limit; a row's result is then the same to the bit whatever the number
+// of rows. With many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the root mean square). vdpbf16ps
+// takes subnormals for zero, which no model notices.
 //
-// Only C headers here, everything in an anonymous namespace, and no inline function of another header is called: the linker
-// must find no copy of shared code that is compiled for these instructions.
+// Only C headers here, everything in an anonymous namespace, and no inline function of another header is called: the
+// linker must find no copy of shared code that is compiled for these instructions.
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC's own intrinsics set aside a register with `__m512 y = y` (GCC bug 105593).
+// GCC's own intrinsics set aside a register with `__m512 y = y` (GCC bug 105593), and, where they are macros (-O0), put
+// -1 in a mask.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #endif
 
 #include <immintrin.h>
@@ -98,7 +101,9 @@ struct BF16Math {
   }
 
   // The part of x_f32x16 that a bf16 does not hold.
-  static __m512 Residue(__m512 x_f32x16) { return _mm512_sub_ps(x_f32x16, FromBF16((__m256i)_mm512_cvtneps_pbh(x_f32x16))); }
+  static __m512 Residue(__m512 x_f32x16) {
+    return _mm512_sub_ps(x_f32x16, FromBF16((__m256i)_mm512_cvtneps_pbh(x_f32x16)));
+  }
 
   template <int kParts>
   static void Pack(const float* x, int count, __m512i* packed) {
@@ -118,8 +123,8 @@ struct BF16Math {
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Weight formats. Load decodes a whole group (Math::kGroup values, in order) into two vectors; LoadTail the first `count`
-// values of one, and zeros.
+// Weight formats. Load decodes a whole group (Math::kGroup values, in order) into two vectors; LoadTail the first
+// `count` values of one, and zeros.
 
 struct F32Weights {
   using Math = F32Math;
@@ -221,8 +226,8 @@ struct DecodedForm<BF16Math> {
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
-// How a product is cut up, and the layout of the packed activations that follows from it:
-// [block of k][tile of rows][group][vector of two][row of tile][part], each a 64-byte vector; the last tile is narrower.
+// How a product is cut up, and the layout of the packed activations that follows from it: [block of k][tile of
+// rows][group][vector of two][row of tile][part], each a 64-byte vector; the last tile is narrower.
 
 struct Plan {
   bool direct;
@@ -282,7 +287,8 @@ void Pack(const float* x, int ldx, int m, int k, std::byte* packed) {
   }
 }
 
-constexpr int kPanelRowBytes = kBlockGroups * kGroupBytes + kVectorBytes;  // not a power of two: rows fall into other sets
+// Not a power of two, so that rows fall into different sets of the cache.
+constexpr int kPanelRowBytes = kBlockGroups * kGroupBytes + kVectorBytes;
 
 template <typename Math>
 size_t ScratchBytes(int m, int k) {
@@ -366,16 +372,16 @@ template <int kRows>
   }
 }
 
-// What a tile asks the memory for while it multiplies, a little with each group. These prefetches cross page ends, which
-// the hardware's own do not.
+// What a tile asks the memory for while it multiplies, a little with each group. These prefetches cross page ends,
+// which the hardware's own do not.
 
 void PrefetchLines(const WeightRows& rows, size_t at) {
 #pragma GCC unroll 4
   for (int n = 0; n < kTileColumns; ++n) Prefetch(rows.row[n], at);
 }
 
-// For a tile that reads long rows in place: what lies kPrefetchBytes further on in each. Near the end of the rows that is in
-// the next four (rows lie packed).
+// For a tile that reads long rows in place: what lies kPrefetchBytes further on in each. Near the end of the rows that
+// is in the next four (rows lie packed).
 template <typename Weights>
 class PrefetchSameRows {
  public:
@@ -394,8 +400,8 @@ class PrefetchSameRows {
   size_t at_ = kPrefetchBytes;
 };
 
-// For a tile that reads short rows in place: all of the next four, from end to end. At the end of the range these belong to
-// another part of the product, and come early for whoever does that.
+// For a tile that reads short rows in place: all of the next four, from end to end. At the end of the range these
+// belong to another part of the product, and come early for whoever does that.
 template <typename Weights>
 class PrefetchNextRows {
  public:
@@ -451,7 +457,8 @@ void Tile(const WeightRows& weights, int k, const __m512i* x, Prefetcher prefetc
 }
 
 template <typename Weights, int kParts, typename Prefetcher>
-void TileOf(int rows, const WeightRows& weights, int k, const __m512i* x, const Prefetcher& prefetch, const Output& out) {
+void TileOf(int rows, const WeightRows& weights, int k, const __m512i* x, const Prefetcher& prefetch,
+            const Output& out) {
   switch (rows) {
     case 1:
       return Tile<Weights, 1, kParts>(weights, k, x, prefetch, out);
@@ -500,7 +507,8 @@ void RunDirect(const Problem& p, const Plan& plan, int n_begin, int n_end) {
   }
 }
 
-// Decodes k values of a weight row into whole groups. Meanwhile the memory fetches the same of the row `ahead` bytes on.
+// Decodes k values of a weight row into whole groups. Meanwhile the memory fetches the same of the row `ahead` bytes
+// on.
 template <typename Weights>
 void DecodeGroups(const std::byte* from, int k, size_t ahead, std::byte* to) {
   constexpr int kGroup = Weights::Math::kGroup;
@@ -544,9 +552,10 @@ const std::byte* PanelRow(const Problem& p, const Panel& panel, int column) {
 
 template <typename Weights>
 void DecodePanel(const Problem& p, const Panel& panel, std::byte* decoded) {
-  const size_t row_bytes = Size(p.w.cols) * Weights::kValueBytes;
+  const size_t two_rows_on = 2 * Size(p.w.cols) * Weights::kValueBytes;
   for (int c = 0; c < panel.columns; ++c) {
-    DecodeGroups<Weights>(PanelRow<Weights>(p, panel, c), panel.k, 2 * row_bytes, decoded + Size(c) * Size(kPanelRowBytes));
+    DecodeGroups<Weights>(PanelRow<Weights>(p, panel, c), panel.k, two_rows_on,
+                          decoded + Size(c) * Size(kPanelRowBytes));
   }
 }
 
@@ -561,7 +570,8 @@ WeightRows NextRows(const Problem& p, const Panel& next, int c) {
 // A decoded panel times all activation rows. A tile of activations stays in L1 while the weights of the panel pass by;
 // meanwhile `next`, encoded, comes from memory.
 template <typename Weights>
-void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const Panel& next, const std::byte* decoded) {
+void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const Panel& next,
+                   const std::byte* decoded) {
   using Math = typename Weights::Math;
   const int k = plan.groups_of(panel.block) * Math::kGroup;
   const int row_tiles = DivideRoundUp(p.m, kPanelTileRows);
@@ -574,7 +584,8 @@ void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const
       const WeightRows next_rows = NextRows<Weights>(p, next, c);
       const PrefetchNextPanel prefetch(next_rows, next_lines * Size(tile) / Size(row_tiles) * 64,
                                        next_lines * Size(tile + 1) / Size(row_tiles) * 64);
-      const Output out{p.y + static_cast<ptrdiff_t>(r) * p.ldy + panel.n + c, p.ldy, columns, p.w.scale, panel.block != 0};
+      float* y = p.y + static_cast<ptrdiff_t>(r) * p.ldy + panel.n + c;
+      const Output out{y, p.ldy, columns, p.w.scale, panel.block != 0};
       TileOf<typename DecodedForm<Math>::Weights, 1>(Min(kPanelTileRows, p.m - r), rows, k,
                                                      p.x + plan.offset(p.m, panel.block, r), prefetch, out);
     }
@@ -595,7 +606,8 @@ void RunPanels(const Problem& p, const Plan& plan, int n_begin, int n_end, std::
 }
 
 template <typename Weights>
-void Run(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy, std::byte* scratch) {
+void Run(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+         std::byte* scratch) {
   const Plan plan = MakePlan<typename Weights::Math>(m, w.cols);
   const Problem problem{w, reinterpret_cast<const __m512i*>(packed), m, y, ldy};
   if (plan.direct && Size(w.cols) * Weights::kValueBytes <= kShortRowBytes) {
@@ -714,7 +726,8 @@ __m512 Tanh(__m512 x_f32x16) {
       _mm512_sub_ps(one_f32x16, _mm512_div_ps(_mm512_set1_ps(2.0f), _mm512_add_ps(one_f32x16, e_f32x16)));
   const __m512 square_f32x16 = _mm512_mul_ps(x_f32x16, x_f32x16);
   __m512 p_f32x16 = _mm512_set1_ps(21844.0f / 6081075.0f);
-  constexpr float kCoefficients[] = {-1382.0f / 155925.0f, 62.0f / 2835.0f, -17.0f / 315.0f, 2.0f / 15.0f, -1.0f / 3.0f};
+  constexpr float kCoefficients[] = {-1382.0f / 155925.0f, 62.0f / 2835.0f, -17.0f / 315.0f, 2.0f / 15.0f,
+                                     -1.0f / 3.0f};
 #pragma GCC unroll 5
   for (const float c : kCoefficients) p_f32x16 = _mm512_fmadd_ps(p_f32x16, square_f32x16, _mm512_set1_ps(c));
   const __m512 near_f32x16 = _mm512_fmadd_ps(_mm512_mul_ps(p_f32x16, square_f32x16), x_f32x16, x_f32x16);

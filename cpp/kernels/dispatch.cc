@@ -1,4 +1,5 @@
-// Which kernel tables this processor can run, and which one to take. Keeps no state: whoever loads a model holds the table.
+// Which kernel tables this processor can run, and which one to take. Keeps no state: whoever loads a model holds the
+// table.
 #include <cstdlib>
 #include <cstring>
 

@@ -1,5 +1,5 @@
-// The reference: plain loops that any compiler takes, for any processor. Every other table is tested against this one, and
-// borrows from it what it does not replace.
+// The reference: plain loops that any compiler takes, for any processor. Every other table is tested against this one,
+// and borrows from it what it does not replace.
 //
 // Numeric plan: activations stay float32; weights are decoded exactly (each format is a subset of float32); sums run in
 // double, so results are as good as float32 can say, whatever the order of the additions.
@@ -147,9 +147,8 @@ void GeluMul(const float* gate, const float* up, float* y, int n) {
 }
 
 void SoftCap(float* x, float cap, int n) {
-  for (int i = 0; i < n; ++i) {
-    x[i] = static_cast<float>(static_cast<double>(cap) * std::tanh(static_cast<double>(x[i]) / static_cast<double>(cap)));
-  }
+  const auto wide_cap = static_cast<double>(cap);
+  for (int i = 0; i < n; ++i) x[i] = static_cast<float>(wide_cap * std::tanh(static_cast<double>(x[i]) / wide_cap));
 }
 
 void Softmax(float* x, int n) {

@@ -1,5 +1,5 @@
-// Times the matrix products of the fastest kernels: GB/s of weights at one activation row, over a matrix far larger than
-// the caches, next to the memory's plain read speed at that moment; and GFLOP/s with many activation rows.
+// Times the matrix products of the fastest kernels: GB/s of weights at one activation row, over a matrix far larger
+// than the caches, next to the memory's plain read speed at that moment; and GFLOP/s with many activation rows.
 //
 //   kernels_bench [isa]
 #include <algorithm>
@@ -94,14 +94,16 @@ double ProductSeconds(const KernelTable& kernels, ThreadPool& pool, const Tensor
   const Buffer packed = Allocate(kernel.packed_bytes(m, w.cols));
   const size_t scratch_bytes = (kernel.scratch_bytes(m, w.cols) + 63) / 64 * 64;
   const Buffer scratch = Allocate(scratch_bytes * static_cast<size_t>(pool.num_threads()));
-  const int rows_of_part = 64;
+  const auto row_bytes = static_cast<int>(WeightBytes(w.type, static_cast<size_t>(w.cols)));
+  const int rows_of_part = std::max(32, (256 << 10) / row_bytes / 32 * 32);
   const int parts = (w.rows + rows_of_part - 1) / rows_of_part;
   return MedianSeconds(repeats, [&] {
     kernel.pack(x.data(), w.cols, m, w.cols, packed.get());
     pool.Run(parts, [&](int part, int thread) {
       const int begin = part * rows_of_part;
       const int end = std::min(w.rows, begin + rows_of_part);
-      kernel.run(w, begin, end, packed.get(), m, y.data(), w.rows, scratch.get() + static_cast<size_t>(thread) * scratch_bytes);
+      kernel.run(w, begin, end, packed.get(), m, y.data(), w.rows,
+                 scratch.get() + static_cast<size_t>(thread) * scratch_bytes);
     });
   });
 }
@@ -156,6 +158,8 @@ int main(int argc, char** argv) {
   }
   std::printf("kernels: %s\n", kernels->isa);
   llmfw::BenchPool();
-  for (int type = 0; type < llmfw::kNumWeightTypes; ++type) llmfw::BenchType(*kernels, static_cast<llmfw::WeightType>(type));
+  for (int type = 0; type < llmfw::kNumWeightTypes; ++type) {
+    llmfw::BenchType(*kernels, static_cast<llmfw::WeightType>(type));
+  }
   return 0;
 }

@@ -161,6 +161,8 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
 
     if wanted("paraphrase"):
         tool_loop(run, score, "paraphrases by hand", paraphrases())
+        if not quick:
+            tool_loop(run, score, "paraphrases by hand, last", paraphrases(Path(__file__).parent / "paraphrases_last.yaml"))
     if wanted("tool"):
         tool_loop(run, score, "tools, new phrasing", draw(tools.new_phrasing, n))
         tool_loop(run, score, "tools, new kind", draw(tools.new_kind, n))

@@ -127,4 +127,30 @@ traffic: Will I get stuck in {0}? | Are the streets of {0} full? | How's the dri
 parking: Is there somewhere to leave the car in {0}? | I'm driving to {0}. Where do I park?
 feed_pet: My cat {0} wants dinner. | Time for {0}'s food. | {0} should get {1} grams. | Fill the bowl of {0}.
 sensor_value: What's the reading on {0}? | Give me what {0} measures. | Check the sensor {0}.
+get_weather: We're off to {0}. Umbrella or not? | My cousin is in {0}. Is she having good weather? | Should we take coats to {0}?
+get_calories: How many calories are there in a plate of {0}? | I want to lose weight. Can I eat {0}?
+set_thermostat: The {0} should go down to {1} degrees. | Put the heating in the {0} on {1} degrees. | Bring the {0} to {1}.
+control_light: Switch the {0} {1:on/off}. | I want it {1:bright/dark} in the {0}. | {0} lamp {1:on/off} please.
+read_file: Open {0} and read it to me. | Read {0} out to me. | Please read {0} and tell me what it says. | Show me {0}, please.
+delete_file: Remove {0}, I don't want it.
+create_ticket: We have a problem, {0}. Open a ticket. | A new ticket please: {0}
+service_status: Could you check if {0} is alive?
+get_stock_price: What is one {0} share worth? | {0} is listed on the exchange. At what price?
+get_news: Did anything happen to {0} lately? | Are there news stories about {0}?
+search_emails: Search my mailbox: {0} | Find what {1} wrote about {0}.
+set_reminder: Remind me at {1} that I must {0}. | I need to {0} at {1}; remind me. | Reminder: {0} at {1} | Remind me to {0} at {1} please.
+create_event: Put {0} in the diary for {1}. | Please enter {0} on {1}.
+check_stock: Are there any more {0}?
+get_price: What does a {0} sell for? | How much do you want for the {0}? | What's the cost of {0}? | Price of {0}?
+translate: Translate to {1}: {0} | Tell me the {1} words for "{0}". | How is "{0}" said in {1}? | What do I say in {1} for "{0}"?
+send_message: Give {0} a shout that {1}. | Tell {0}: {1}
+call_contact: Ring up {0}. | Phone {0} now.
+convert_currency: What would I get in {2} for {0} {1}? | Give me {0} {1} as {2}.
+find_restaurant: I'd love some {1} food in {0}. Where do I go?
+get_distance: How far do I have to drive from {0} to {1}? | What's the way from {0} to {1} in kilometres?
+train_schedule: When can I leave {0} by train to get to {1}? | What time does the train go from {0} to {1}?
+refund: Give the money for {0} back. | Refund {0}, please, it was our mistake.
+order_status: Has order {0} been sent out yet?
+get_user: I need to see the record of user {0}. | What's stored about user {0}?
+deploy: {0} is tested. Put it on {1}.
 """

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .context import two_sentences
 from .dialect import Arg, Tool, call, declare, result_turn
 from .made_kinds import action, attribute, made_kind
 from .tool_kinds import KINDS, Kind, alike, kind_split
@@ -179,7 +180,7 @@ def fill_ask(w: Words, use: Use, form: str, template: str) -> Ask | None:
     return Ask(body, args, subject)
 
 
-def dress(w: Words, form: str, body: str) -> str:
+def dress(w: Words, form: str, body: str, around: bool = True) -> str:
     """The frame around a phrase, and remarks around that."""
     if form != "q":
         text = w.one(FRAMES[form, w.split]).replace("{}", body)
@@ -192,6 +193,8 @@ def dress(w: Words, form: str, body: str) -> str:
         text = text.rstrip(".?!") if len(text) > 6 else text
     elif k < .17 and text.endswith("."):
         text = text[:-1] + "!"
+    if not around:
+        return text
     if w.chance(.13):
         text = w.one(BEFORE) + " " + text
     elif w.chance(.03):
@@ -224,9 +227,13 @@ def make_ask(w: Words, use: Use, dressed: bool = True, forms: tuple[str, ...] = 
     for _ in range(12):
         form = w.one(sorted({f for f, _ in options}, reverse=True)) if options and w.chance(.5) else ""
         form, template = w.one([o for o in options if not form or o[0] == form])
+        pair = two_sentences(w, use.kind.params[0].maker, template) if dressed and form == "np" and use.kind.params and w.chance(.15) else None
         ask = fill_ask(w, use, form, template)
         if ask is not None:
-            if dressed:
+            if pair:  # the value in a sentence of its own, then the request
+                name = use.tool.args[0].name
+                ask.text = pair[0].replace("{0}", shown(ask.args[name])) + " " + dress(w, form, pair[1], around=False)
+            elif dressed:
                 ask.text = dress(w, form, ask.text)
             ask.text = ask.text.strip()
             return ask

@@ -10,7 +10,6 @@ from typing import Any
 
 # A backend of neither kind, a plugin's, is local where the model has a path.
 LOCAL_BACKENDS = frozenset({"native", "transformers", "fake"})
-CLOUD_BACKENDS = frozenset({"openai", "anthropic", "google", "openai_compatible"})
 
 
 class ModelType(str, Enum):

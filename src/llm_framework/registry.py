@@ -16,7 +16,7 @@ from typing import Any
 
 from . import discovery
 from .errors import ModelNotFoundError
-from .model_info import CLOUD_BACKENDS, ModelInfo, ModelType
+from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
 
@@ -235,7 +235,8 @@ def _find_well_known(name: str) -> ModelInfo | None:
 def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:
     fits = memory_limit_gb is None or (info.memory_requirement_gb or 0.0) <= memory_limit_gb
     is_chat = info.model_type in (ModelType.CHAT, ModelType.MULTIMODAL)
-    return fits and is_chat and info.error is None and info.backend_type not in CLOUD_BACKENDS
+    is_complete = info.error is None and info.metadata.get("has_tokenizer", True)
+    return fits and is_chat and is_complete and info.is_local is True
 
 
 def _is_current(entry: Any, found: discovery.FoundModel) -> bool:

@@ -157,6 +157,11 @@ async def test_configured_defaults_fill_what_the_request_leaves_open(tmp_path: P
     assert seen.explicit == {"temperature", "stop"}
 
 
+async def test_a_response_format_may_be_a_class(tmp_path: Path) -> None:
+    """What the facade takes as a response format, the engine takes too."""
+    assert (await Bench(tmp_path, "[1, 2]").ask(response_format=list[int])).parsed == [1, 2]
+
+
 # ------------------------------------------------------------------------------------------------------------- retries
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,19 @@ def test_a_broken_file_hides_no_other(models_dir: Path, registry: ModelRegistry)
     assert registry.best_chat_model().name == "good"
 
 
+def test_the_best_chat_model_is_the_largest_that_fits(registry: ModelRegistry, models_dir: Path) -> None:
+    """The largest chat model within the limit is chosen, never one without a tokenizer."""
+    put_folder(models_dir, "small")
+    large = put_folder(models_dir, "large")
+    registry.discover_models()
+    info = registry._discovered["large"]
+    registry._discovered["large"] = replace(info, parameters=10**9, memory_requirement_gb=4.0)
+    assert registry.best_chat_model().path == large
+    assert registry.best_chat_model(memory_limit_gb=2.0).name == "small"
+    registry._discovered["large"] = replace(info, parameters=10**9, metadata={"has_tokenizer": False})
+    assert registry.best_chat_model().name == "small"
+
+
 def test_longer_forms_work_too(models_dir: Path, registry: ModelRegistry) -> None:
     """A model is found by its name, its longer name and its file name, in any case."""
     (models_dir / "Gemma-2B-it-sfp.sbs").write_bytes(b"broken")
