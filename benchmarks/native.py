@@ -16,9 +16,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shapes import GEMMA3_1B, GEMMA3_270M, SMALL, Shape, write_huggingface, write_sbs
+
 from llm_framework.native import open_model
 from llm_framework.native._native import Row, Sampler, read_bandwidth
-from shapes import GEMMA3_1B, GEMMA3_270M, SMALL, Shape, write_huggingface, write_sbs
 
 SHAPES = {"1b": GEMMA3_1B, "270m": GEMMA3_270M, "small": SMALL}
 BANDWIDTH_BYTES = 1 << 30

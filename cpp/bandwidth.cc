@@ -14,10 +14,14 @@ namespace {
 constexpr size_t kPartBytes = size_t{1} << 20;
 constexpr int kRepetitions = 4;
 
+// Words ahead that are asked for before they are needed: without it one core alone does not reach what memory gives.
+constexpr size_t kPrefetchWords = 256;
+
 // Eight independent sums keep enough loads in flight that the memory, not the adds, sets the pace.
 uint64_t Sum(const uint64_t* words, size_t count) {
   uint64_t sums[8] = {};
   for (size_t i = 0; i + 8 <= count; i += 8) {
+    __builtin_prefetch(words + std::min(i + kPrefetchWords, count - 1));
     for (size_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
   }
   uint64_t total = 0;

@@ -15,7 +15,7 @@ from .types import GenerationConfig, InferenceRequest
 if TYPE_CHECKING:
     from .backends.base import ModelBackend
     from .framework import LLMFramework
-    from .model_info import ModelInfo
+    from .registry.model_info import ModelInfo
 
 T = TypeVar("T")
 
@@ -129,10 +129,10 @@ def _framework_for(provider: str, api_key: str | None, base_url: str | None) -> 
 
 
 def _provider_of(model: str, base_url: str | None) -> tuple[str, str]:
-    from .registry import _find_well_known
+    from .registry import find_well_known
 
     provider, colon, name = model.partition(":")
     if colon and name:
         return provider, name
-    known = None if base_url else _find_well_known(model)
+    known = None if base_url else find_well_known(model)
     return (known.backend_type if known else "openai_compatible"), model

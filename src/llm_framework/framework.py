@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Literal, Union, overload
 import anyio.to_thread
 
 from . import sync as sync_bridge
-from .batch import gather_in_order
 from .config import LLMConfig
 from .engine import CallOptions, InferenceEngine
+from .engine.batch import gather_in_order
+from .engine.limiter import Limiter
 from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
 from .inputs import Prompt, as_messages, as_response_format, as_tools
-from .limiter import Limiter
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
 from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
@@ -153,7 +153,7 @@ class LLMFramework:
         options = CallOptions(max_retries)
         names = self._fallbacks_of(request, fallbacks)
         if names:
-            from .fallback import stream_with_fallbacks
+            from .engine.fallback import stream_with_fallbacks
 
             stream = stream_with_fallbacks(self.inference_engine, request, names, options)
         else:

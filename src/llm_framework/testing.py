@@ -10,8 +10,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Union
 
 from .backends.base import ModelBackend
-from .model_info import ModelInfo
 from .plugins import BaseModelPlugin, PluginMetadata
+from .registry.model_info import ModelInfo
 from .types import (
     Chunk,
     GenerationConfig,

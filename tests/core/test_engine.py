@@ -165,7 +165,7 @@ async def test_a_response_format_may_be_a_class(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- retries
 @pytest.fixture
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_framework.retry.FIRST_WAIT", 0.0)
+    monkeypatch.setattr("llm_framework.engine.retry.FIRST_WAIT", 0.0)
 
 
 async def test_a_passing_error_is_tried_again(tmp_path: Path, no_waits: None) -> None:

@@ -116,7 +116,7 @@ async def test_closing_the_stream_closes_the_backends(tmp_path: Path) -> None:
 
 async def test_langchain_is_asked_for_when_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fallbacks without langchain-core say which extra to install; calls without fallbacks do not need it."""
-    monkeypatch.delitem(sys.modules, "llm_framework.fallback", raising=False)
+    monkeypatch.delitem(sys.modules, "llm_framework.engine.fallback", raising=False)
     monkeypatch.setitem(sys.modules, "langchain_core.runnables", None)
     async with make(tmp_path, "a") as framework:
         assert await framework.generate_text("hi", fallbacks=[]) == "a"

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from llm_framework.engine.limiter import Limiter
 from llm_framework.errors import QueueFullError
-from llm_framework.limiter import Limiter
 
 
 async def settle() -> None:

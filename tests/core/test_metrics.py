@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from llm_framework.metrics import MAX_MODELS, WINDOW, Metrics
+from llm_framework.engine.metrics import MAX_MODELS, WINDOW, Metrics
 from llm_framework.types import Timings, Usage
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from llm_framework import ModelInfo, ModelNotFoundError, ModelRegistry, ModelType, discovery
-from llm_framework.discovery import assign_names, short_name
-from llm_framework.registry import BUNDLED_MODEL
+from llm_framework import ModelInfo, ModelNotFoundError, ModelRegistry, ModelType
+from llm_framework.registry import BUNDLED_MODEL, discovery
+from llm_framework.registry.discovery import assign_names, short_name
 
-BUNDLED = Path(discovery.__file__).parent / "bundled" / BUNDLED_MODEL
+BUNDLED = Path(discovery.__file__).parents[1] / "bundled" / BUNDLED_MODEL
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_processes_do_not_lose_each_others_entries(models_dir: Path, cache_path:
         "import sys; from llm_framework import ModelInfo, ModelRegistry; "
         "ModelRegistry(*sys.argv[1:3]).register_model(ModelInfo(sys.argv[3], backend_type='acme'))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(discovery.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(discovery.__file__).parents[2])}
     names = [f"m{number}" for number in range(5)]
     processes = [
         subprocess.Popen([sys.executable, "-c", code, str(models_dir), str(cache_path), name], env=environment)

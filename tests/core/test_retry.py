@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from llm_framework.engine.retry import LONGEST_WAIT, with_retries
 from llm_framework.errors import AuthenticationError, LLMFrameworkError, ProviderUnavailableError, RateLimitError
-from llm_framework.retry import LONGEST_WAIT, with_retries
 
 
 class Scripted:

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from llm_framework import StructuredOutputError
+from llm_framework.engine.structured import faults, parse
 from llm_framework.inputs import as_response_format
-from llm_framework.structured import faults, parse
 from llm_framework.types import Message, ToolCall, text_response
 
 SCHEMA = {

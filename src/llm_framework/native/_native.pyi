@@ -4,7 +4,8 @@ Every call that works for long releases the GIL. Arguments are checked at this b
 raises `ValueError`; nothing aborts the process.
 """
 
-from collections.abc import Mapping, Sequence as Seq
+from collections.abc import Mapping
+from collections.abc import Sequence as Seq
 from typing import Any, final
 
 import numpy as np

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, cast
 
-from .errors import InvalidRequestError
+from ..errors import InvalidRequestError
 
 T = TypeVar("T")
 

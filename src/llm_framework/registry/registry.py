@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import ModelNotFoundError
 from . import discovery
-from .errors import ModelNotFoundError
 from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
@@ -45,7 +45,7 @@ class ModelRegistry:
     def __init__(
         self, models_dir: str | os.PathLike[str] | None = None, cache_path: str | os.PathLike[str] | None = None
     ) -> None:
-        from .config import default_cache_path, default_models_dir
+        from ..config import default_cache_path, default_models_dir
 
         self.models_dir = Path(models_dir).expanduser() if models_dir is not None else default_models_dir()
         self._cache = _Cache(Path(cache_path).expanduser() if cache_path is not None else default_cache_path())
@@ -136,7 +136,7 @@ class ModelRegistry:
         if not isinstance(name, str) or not name.strip():
             raise ModelNotFoundError(f"a model's name must be a non-empty str, not {name!r}")
         with self._lock:
-            info = self._find_local(name) or self._find_by_provider(name) or _find_well_known(name)
+            info = self._find_local(name) or self._find_by_provider(name) or find_well_known(name)
             if info is None:
                 raise self._not_found(name)
             return info
@@ -206,7 +206,7 @@ class ModelRegistry:
         return self._descriptions[found]
 
     def _bundled(self) -> ModelInfo:
-        path = Path(__file__).parent / "bundled" / BUNDLED_MODEL
+        path = Path(__file__).parents[1] / "bundled" / BUNDLED_MODEL
         info = self._described(discovery.FoundModel(path, "safetensors", BUNDLED_MODEL, ""))
         return replace(info, metadata={**info.metadata, "bundled": True})
 
@@ -223,7 +223,7 @@ class ModelRegistry:
         return ModelNotFoundError(f"no model is named {name!r}; {hint}", model=name, nearest=near)
 
 
-def _find_well_known(name: str) -> ModelInfo | None:
+def find_well_known(name: str) -> ModelInfo | None:
     provider = next((provider for pattern, provider in _WELL_KNOWN if pattern.match(name.lower())), None)
     if provider is None:
         return None

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .errors import StructuredOutputError
-from .types import InferenceResponse, ResponseFormat
+from ..errors import StructuredOutputError
+from ..types import InferenceResponse, ResponseFormat
 
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 

@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 
 import anyio
 
-from . import secrets, structured
-from .backends.base import ModelBackend
-from .config import LLMConfig
-from .deadline import Interrupter, Limit
-from .errors import (
+from .. import secrets
+from ..backends.base import ModelBackend
+from ..config import LLMConfig
+from ..errors import (
     BadResponseError,
     ConnectionFailedError,
     ContentFilterError,
@@ -24,9 +23,9 @@ from .errors import (
     StreamInterruptedError,
     StructuredOutputError,
 )
-from .inputs import as_response_format
-from .model_info import ModelInfo
-from .types import (
+from ..inputs import as_response_format
+from ..registry.model_info import ModelInfo
+from ..types import (
     Attempt,
     Chunk,
     GenerationConfig,
@@ -39,6 +38,8 @@ from .types import (
     Timings,
     Usage,
 )
+from . import structured
+from .deadline import Interrupter, Limit
 
 CHARACTERS_PER_TOKEN = 4  # a rough rule for English, used where nobody counted
 

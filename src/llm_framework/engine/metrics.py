@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .types import Timings, Usage
+from ..types import Timings, Usage
 
 WINDOW = 1024
 MAX_MODELS = 256  # names come from callers; a service that passes user input on must not grow for ever

@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 
-from .errors import RequestCancelledError, RequestTimeoutError
+from ..errors import RequestCancelledError, RequestTimeoutError
 
 T = TypeVar("T")
 

@@ -13,8 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from .engine import CallOptions, InferenceEngine
-from .errors import (
+from ..errors import (
     BadResponseError,
     ConnectionFailedError,
     LLMFrameworkError,
@@ -26,7 +25,8 @@ from .errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from .types import Chunk, InferenceRequest
+from ..types import Chunk, InferenceRequest
+from .engine import CallOptions, InferenceEngine
 
 try:
     from langchain_core.runnables import Runnable, RunnableConfig

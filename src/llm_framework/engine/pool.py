@@ -10,14 +10,14 @@ from typing import Any
 
 import anyio.to_thread
 
-from . import secrets
-from .backends import create_backend
-from .backends.base import ModelBackend
-from .config import LLMConfig
-from .errors import LLMFrameworkError, ModelLoadError, PluginError
+from .. import secrets
+from ..backends import create_backend
+from ..backends.base import ModelBackend
+from ..config import LLMConfig
+from ..errors import LLMFrameworkError, ModelLoadError, PluginError
+from ..plugins import PluginManager
+from ..registry.model_info import ModelInfo
 from .limiter import Limiter
-from .model_info import ModelInfo
-from .plugins import PluginManager
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from .errors import LLMFrameworkError
+from ..errors import LLMFrameworkError
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import LLMFrameworkError
+from ..errors import LLMFrameworkError
 from .model_info import ModelInfo, ModelType
 
 GIB = 2**30
@@ -64,7 +64,7 @@ def at(path: Path) -> FoundModel:
 
 def describe(found: FoundModel) -> ModelInfo:
     """What the headers say, under the long name. A broken model is described too, with metadata["error"]."""
-    from .native.formats import inspect_model
+    from ..native.formats import inspect_model
 
     try:
         header = inspect_model(found.path)

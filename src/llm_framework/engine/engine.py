@@ -20,19 +20,19 @@ from typing import Any
 
 import anyio
 
-from .backends import backend_names
+from ..backends import backend_names
+from ..config import DEFAULT_CONCURRENCY, LLMConfig
+from ..errors import ModelNotFoundError, RequestCancelledError
+from ..plugins import PluginManager
+from ..registry import ModelRegistry
+from ..registry.model_info import ModelInfo
+from ..types import Chunk, InferenceRequest, InferenceResponse
 from .batch import gather_in_order
-from .config import DEFAULT_CONCURRENCY, LLMConfig
-from .errors import ModelNotFoundError, RequestCancelledError
 from .limiter import Limiter
 from .metrics import Metrics, Outcome
-from .model_info import ModelInfo
-from .plugins import PluginManager
 from .pool import BackendPool
-from .registry import ModelRegistry
 from .retry import with_retries
 from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
-from .types import Chunk, InferenceRequest, InferenceResponse
 
 __all__ = ["CallOptions", "InferenceEngine"]
 

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from types import TracebackType
 
-from .errors import QueueFullError
+from ..errors import QueueFullError
 
 
 class _Waiter:
