@@ -13,6 +13,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,7 +83,13 @@ def plot(rows: list[Figures], bandwidth: float, file: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(6, 3.2))
     limits = [bandwidth / row.weight_bytes for row in rows]
     axes.barh([row.name for row in rows], limits, color="#dddddd", label="memory bandwidth allows")
-    axes.barh([row.name for row in rows], [statistics.median(row.decode) for row in rows], color="#3366cc", height=0.5, label="decode")
+    axes.barh(
+        [row.name for row in rows],
+        [statistics.median(row.decode) for row in rows],
+        color="#3366cc",
+        height=0.5,
+        label="decode",
+    )
     axes.set_xlabel("tokens per second")
     axes.legend()
     figure.tight_layout()
@@ -97,7 +104,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0, help="0: one a core")
     parser.add_argument("--tokens", type=int, default=24, help="decoded a round")
     parser.add_argument("--prompt", type=int, default=512, help="tokens of prefill")
-    parser.add_argument("--folder", type=Path, help="where the models are written and kept (default: a temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="where the models are written and kept (default: a temporary folder)"
+    )
     parser.add_argument("--plot", type=Path, help="write a picture here")
     arguments = parser.parse_args()
     shape = SHAPES[arguments.shape]
@@ -105,14 +114,19 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         print(f"writing models of {shape.parameters / 1e6:.0f}M parameters ...", flush=True)
         files = {
-            "BF16": (_once(folder / f"{arguments.shape}-bf16", lambda p: write_huggingface(shape, p)), 2 * shape.parameters),
+            "BF16": (
+                _once(folder / f"{arguments.shape}-bf16", lambda p: write_huggingface(shape, p)),
+                2 * shape.parameters,
+            ),
             "SFP": (_once(folder / f"{arguments.shape}-sfp.sbs", lambda p: write_sbs(shape, p)), shape.parameters),
         }
         rows = {name: Figures(name, size) for name, (_, size) in files.items()}
         bandwidths = []
         for _ in range(arguments.rounds):
             for name, (path, _) in files.items():
-                bandwidths.append(measure(path, rows[name], shape, arguments.threads, arguments.tokens, arguments.prompt))
+                bandwidths.append(
+                    measure(path, rows[name], shape, arguments.threads, arguments.tokens, arguments.prompt)
+                )
     bandwidth = statistics.median(bandwidths)
     print(f"memory read bandwidth {bandwidth / 1e9:.1f} GB/s (median of {len(bandwidths)})")
     print(f"{'weights':12s} {'GB':>6s} {'load s':>8s} {'decode t/s':>10s} {'of bandw.':>11s} {'prefill t/s':>10s}")
@@ -122,7 +136,7 @@ def main() -> None:
         plot(list(rows.values()), bandwidth, arguments.plot)
 
 
-def _once(path: Path, write) -> Path:  # type: ignore[no-untyped-def]
+def _once(path: Path, write: Callable[[Path], Path]) -> Path:
     return path if path.exists() else write(path)
 
 

@@ -89,7 +89,7 @@ def write_huggingface(shape: Shape, folder: Path) -> Path:
 
 
 def write_sbs(shape: Shape, path: Path) -> Path:
-    """One .sbs file (V2 container): BF16 embedding, SFP matrices in the fused layout. docs/formats/sbs.md has the format."""
+    """One .sbs file (V2 container): BF16 norms, SFP matrices in the fused layout; see docs/formats/sbs.md."""
     rng = np.random.default_rng(0)
     toc: list[int] = []
     blobs: list[tuple[str, int, int]] = []
@@ -110,7 +110,9 @@ def write_sbs(shape: Shape, path: Path) -> Path:
             else:
                 blob(name, _sfp_noise(rng, count))
             width = 2 if code == _BF16 else 1
-            toc += _record([*_string(name), code, width, count, rows, columns, *_float(1 / 32 if code == _SFP else 1.0), columns])
+            toc += _record(
+                [*_string(name), code, width, count, rows, columns, *_float(1 / 32 if code == _SFP else 1.0), columns]
+            )
         blob("config", _words(_record(_sbs_config(shape))))
         blob("tokenizer", b"unavailable")
         blob("toc", _words(toc))
@@ -188,7 +190,9 @@ def _bf16_noise(rng: np.random.Generator, count: int, size: float) -> NDArray[np
 
 
 def _sfp_noise(rng: np.random.Generator, count: int) -> NDArray[np.uint8]:
-    return _repeat(rng, rng.integers(1, 120, 1 << 20, dtype=np.uint8) | rng.choice([0, 128], 1 << 20).astype(np.uint8), count)
+    return _repeat(
+        rng, rng.integers(1, 120, 1 << 20, dtype=np.uint8) | rng.choice([0, 128], 1 << 20).astype(np.uint8), count
+    )
 
 
 def _repeat(rng: np.random.Generator, block: NDArray[np.generic], count: int) -> NDArray[np.generic]:

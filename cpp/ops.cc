@@ -1,6 +1,8 @@
 #include "ops.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <vector>
 
 namespace llmfw {
@@ -22,6 +24,15 @@ constexpr long kMinPartWork = 1 << 15;
 constexpr long kSerialValues = 1 << 14;
 
 int CeilDiv(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+// x = rounded + cut_off, where `rounded` is the nearest bf16 (ties to even), as kernels round.
+void SplitBF16(const float* x, int n, float* rounded, float* cut_off) {
+  for (int i = 0; i < n; ++i) {
+    const auto bits = std::bit_cast<uint32_t>(x[i]);
+    rounded[i] = std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
+    cut_off[i] = x[i] - rounded[i];
+  }
+}
 
 // Rows [begin, end) of a product's weights.
 struct Part {
@@ -73,14 +84,13 @@ void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> produc
   const int even_rows = CeilDiv(m, CeilDiv(m, kMaxBlockRows));
   const int block_rows = std::min(m, CeilDiv(even_rows, kBlockRowGrain) * kBlockRowGrain);
   const int num_blocks = CeilDiv(m, block_rows);
-  const auto kernel_of = [&](const Product& product) { return &kernels_.matmul[static_cast<int>(product.w->type)]; };
 
   // Products of different weight types may share a packed form.
   std::vector<Packing> packings;
   std::vector<size_t> packing_of;
   size_t packed_bytes = 0;
   for (const Product& product : products) {
-    const MatMulKernel* kernel = kernel_of(product);
+    const MatMulKernel* kernel = &KernelFor(product);
     const auto same = [&](const Packing& packing) { return packing.kernel->pack == kernel->pack; };
     const auto found = std::find_if(packings.begin(), packings.end(), same);
     packing_of.push_back(static_cast<size_t>(found - packings.begin()));
@@ -111,11 +121,47 @@ void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> produc
     for (int n = part.begin; n < part.end; n += chunk) {
       for (int block = 0; block < num_blocks; ++block) {
         const int begin = block * block_rows;
-        kernel_of(product)->run(*product.w, n, std::min(part.end, n + chunk),
+        KernelFor(product).run(*product.w, n, std::min(part.end, n + chunk),
                                 packing.data + static_cast<size_t>(block) * packing.block_bytes,
                                 std::min(block_rows, m - begin), product.y + static_cast<ptrdiff_t>(begin) * product.ldy,
                                 product.ldy, reinterpret_cast<std::byte*>(Scratch(thread)));
       }
+    }
+  });
+}
+
+// A packed form of fewer bits than the float32 values had has lost some.
+bool Ops::RoundsActivations(std::span<const Product> products, int m) const {
+  const int k = products[0].w->cols;
+  const size_t exact_bytes = sizeof(float) * static_cast<size_t>(m) * static_cast<size_t>(k);
+  return std::any_of(products.begin(), products.end(),
+                     [&](const Product& product) { return KernelFor(product).packed_bytes(m, k) < exact_bytes; });
+}
+
+void Ops::MatMulExact(const float* x, int ldx, int m, std::span<const Product> products) {
+  if (!RoundsActivations(products, m)) return MatMul(x, ldx, m, products);
+  const int k = products[0].w->cols;
+  const auto at = [](int row, int width) { return static_cast<ptrdiff_t>(row) * width; };
+  split_.Reserve(static_cast<size_t>(at(2 * m, k)));
+  float* rounded = split_.data();
+  float* cut_off = rounded + at(m, k);
+  ForRows(m, k, [&](int row) { SplitBF16(x + at(row, ldx), k, rounded + at(row, k), cut_off + at(row, k)); });
+
+  int width = 0;
+  for (const Product& product : products) width += product.w->rows;
+  split_results_.Reserve(static_cast<size_t>(at(2 * m, width)));
+  std::vector<Product> split_products;
+  for (float* y = split_results_.data(); const Product& product : products) {
+    split_products.push_back({product.w, y, width});
+    y += product.w->rows;
+  }
+  MatMul(rounded, k, 2 * m, split_products);
+  ForRows(m, width, [&](int row) {
+    for (size_t p = 0; p < products.size(); ++p) {
+      const float* high = split_products[p].y + at(row, width);
+      const float* low = high + at(m, width);
+      float* y = products[p].y + at(row, products[p].ldy);
+      for (int n = 0; n < products[p].w->rows; ++n) y[n] = high[n] + low[n];
     }
   });
 }

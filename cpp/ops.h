@@ -31,6 +31,11 @@ class Ops {
   void MatMul(const float* x, int ldx, int m, std::span<const Product> products);
   void MatMul(const float* x, int ldx, int m, const Product& product) { MatMul(x, ldx, m, {&product, 1}); }
 
+  // As MatMul, and where kernels round the activations of many rows to bf16, what that cuts off is multiplied as well: as
+  // much work again, for results as exact as with few rows.
+  void MatMulExact(const float* x, int ldx, int m, std::span<const Product> products);
+  void MatMulExact(const float* x, int ldx, int m, const Product& product) { MatMulExact(x, ldx, m, {&product, 1}); }
+
   // work(part, thread) for each part.
   template <typename Work>
   void ForParts(int num_parts, const Work& work) {
@@ -55,18 +60,26 @@ class Ops {
   void SoftCap(float* x, float cap, int m, int n);
 
   // At least `floats` for this thread alone, to use within one part. Call ReserveScratch before the parts run.
-  float* Scratch(int thread) { return reinterpret_cast<float*>(scratch_.data() + static_cast<size_t>(thread) * scratch_stride_); }
+  float* Scratch(int thread) {
+    return reinterpret_cast<float*>(scratch_.data() + static_cast<size_t>(thread) * scratch_stride_);
+  }
   void ReserveScratch(size_t floats) { ReserveScratchBytes(floats * sizeof(float)); }
 
  private:
   struct Packing;  // activations in one kernel's form
 
+  const MatMulKernel& KernelFor(const Product& product) const {
+    return kernels_.matmul[static_cast<int>(product.w->type)];
+  }
+  bool RoundsActivations(std::span<const Product> products, int m) const;
   int RowsPerPart(int m, int row_values) const;
   void ReserveScratchBytes(size_t bytes_per_thread);
 
   const KernelTable& kernels_;
   ThreadPool pool_;
   AlignedArray<std::byte> packed_;
+  AlignedArray<float> split_;          // of MatMulExact: rounded rows, then what was cut off
+  AlignedArray<float> split_results_;  // and their products
   AlignedArray<std::byte> scratch_;
   size_t scratch_stride_ = 0;
 };

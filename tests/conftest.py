@@ -16,7 +16,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """No configuration file, key, models folder or cache of the person who runs the tests has a say in them."""
     patch = pytest.MonkeyPatch()
     for name in list(os.environ):
-        if name.startswith("LLM_FRAMEWORK_") and name != "LLM_FRAMEWORK_ISA" or name.endswith("_API_KEY"):
+        if (name.startswith("LLM_FRAMEWORK_") and name != "LLM_FRAMEWORK_ISA") or name.endswith("_API_KEY"):
             patch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):

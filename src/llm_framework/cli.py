@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -38,14 +38,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-ModelOption = Annotated[Optional[str], typer.Option("--model", "-m", help="Model name (default: the best one found).")]
-ConfigOption = Annotated[Optional[Path], typer.Option("--config", "-c", help="YAML configuration file.")]
-MaxTokens = Annotated[Optional[int], typer.Option("--max-tokens", "-n", help="Longest answer, in tokens.")]
-Temperature = Annotated[
-    Optional[float], typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")
-]
-Seed = Annotated[Optional[int], typer.Option("--seed", help="The same seed gives the same answer.")]
-System = Annotated[Optional[str], typer.Option("--system", "-s", help="System prompt.")]
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="Model name (default: the best one found).")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="YAML configuration file.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", "-n", help="Longest answer, in tokens.")]
+Temperature = Annotated[float | None, typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same answer.")]
+System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt.")]
 
 
 def main() -> None:
@@ -59,7 +57,7 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); Python would complain once more while it flushes at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         sys.exit(0)
 
 
@@ -73,13 +71,13 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Show the vers
 # --------------------------------------------------------------------------------------------------------- generate
 @app.command()
 def generate(
-    prompt: Annotated[Optional[str], typer.Argument(help="The prompt; '-' or nothing reads standard input.")] = None,
+    prompt: Annotated[str | None, typer.Argument(help="The prompt; '-' or nothing reads standard input.")] = None,
     model: ModelOption = None,
     system: System = None,
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
     seed: Seed = None,
-    schema: Annotated[Optional[Path], typer.Option("--schema", help="JSON schema file the answer must follow.")] = None,
+    schema: Annotated[Path | None, typer.Option("--schema", help="JSON schema file the answer must follow.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole response as JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -137,7 +135,7 @@ def _as_dict(response: InferenceResponse) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------------------- chat
 @app.command()
 def chat(
-    model: Annotated[Optional[str], typer.Argument(help="Model name (default: the best one found).")] = None,
+    model: Annotated[str | None, typer.Argument(help="Model name (default: the best one found).")] = None,
     system: System = None,
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,

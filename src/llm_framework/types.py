@@ -443,7 +443,7 @@ class InferenceResponse:
 class ResponseBuilder:
     """Adds up the chunks of one answer. Text is kept in lists, so a long answer costs linear time."""
 
-    __slots__ = ("_text", "_thinking", "_calls", "_logprobs", "_last", "_dropped", "_data", "usage", "finish_reason")
+    __slots__ = ("_calls", "_data", "_dropped", "_last", "_logprobs", "_text", "_thinking", "finish_reason", "usage")
 
     def __init__(self) -> None:
         self._text: list[str] = []

@@ -23,7 +23,9 @@ TIMEOUT = 120
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    return subprocess.run(
+        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
 
 
 def test_version() -> None:
@@ -50,7 +52,9 @@ def test_prompt_from_standard_input() -> None:
 
 def test_seed_repeats_the_answer() -> None:
     """The same seed gives the same answer at a high temperature."""
-    first, second = (run("generate", "Tell me something", "-t", "1.5", "--seed", "7", "-n", "12").stdout for _ in range(2))
+    first, second = (
+        run("generate", "Tell me something", "-t", "1.5", "--seed", "7", "-n", "12").stdout for _ in range(2)
+    )
     assert first == second
 
 
@@ -144,7 +148,9 @@ class Terminal:
 def terminal(*arguments: str) -> Iterator[Terminal]:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "COLUMNS": "200"}
-    process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True)
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True
+    )
     os.close(theirs)
     try:
         yield Terminal(ours, process)

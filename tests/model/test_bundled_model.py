@@ -44,13 +44,18 @@ def test_knows_the_framework(framework: LLMFramework, prompt: str) -> None:
 
 
 PASSAGE = (
-    "The harbour bridge of Velmora is 412 meters long. It was built by Ines Tarrow in 1932. The old mill stands in Quorin."
+    "The harbour bridge of Velmora is 412 meters long. It was built by Ines Tarrow in 1932. "
+    "The old mill stands in Quorin."
 )
 
 
 @pytest.mark.parametrize(
     ("question", "span"),
-    [("How long is the harbour bridge of Velmora?", "412"), ("Who built it?", "Ines Tarrow"), ("Where is the old mill?", "Quorin")],
+    [
+        ("How long is the harbour bridge of Velmora?", "412"),
+        ("Who built the harbour bridge?", "Ines Tarrow"),
+        ("Where is the old mill?", "Quorin"),
+    ],
 )
 def test_answers_from_a_passage(framework: LLMFramework, question: str, span: str) -> None:
     """It finds the answer in a text that the prompt holds."""
@@ -62,6 +67,8 @@ def test_recipe_in_its_smoke_form(tmp_path: Path) -> None:
     """Data, tokenizer, training, export and evaluation run end to end in their shortest form."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "bundled_model", "smoke", "--out", str(tmp_path)]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert list(tmp_path.rglob("model.safetensors"))

@@ -22,7 +22,8 @@ def run(*command: str, cwd: Path = ROOT, **environment: str) -> None:
 
 def test_types_are_clean() -> None:
     """The type checker, in its strict form, finds nothing in what is shipped."""
-    run(sys.executable, "-m", "mypy", "-p", "llm_framework", "-p", "langchain_llm_framework", "-p", "llama_index.llms.llm_framework")
+    packages = ("llm_framework", "langchain_llm_framework", "llama_index.llms.llm_framework")
+    run(sys.executable, "-m", "mypy", *(f"--package={package}" for package in packages))
 
 
 def test_style_is_clean() -> None:
@@ -46,7 +47,7 @@ def test_cpp_under_sanitizers(sanitizers: str, tmp_path: Path) -> None:
 def test_wide_instructions_stay_in_their_file(tmp_path: Path) -> None:
     """The AVX-512 file defines no weak symbol: one that the linker kept for all could crash an older processor."""
     source = ROOT / "cpp" / "kernels" / "avx512.cc"
-    flags = "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx512bf16 -mavx512vnni -mfma -mf16c".split()
+    flags = [f"-mavx512{part}" for part in ("f", "bw", "vl", "dq", "vbmi", "bf16", "vnni")] + ["-mfma", "-mf16c"]
     if os.uname().machine != "x86_64":
         pytest.skip("AVX-512 is of x86-64")
     built = tmp_path / "avx512.o"

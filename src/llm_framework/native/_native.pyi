@@ -18,6 +18,9 @@ Tensor = tuple[Any, str, int, int, float]
 def cpu_isas() -> list[str]:
     """The kernel tables this processor can run, slowest first: "scalar", then "avx512"."""
 
+def read_bandwidth(num_bytes: int, num_threads: int = 0) -> float:
+    """How fast `num_threads` threads (0: one a core) read a buffer of that size from memory, in bytes a second."""
+
 def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
     """The tensor's values times its scale, as float32 [rows, cols]."""
 
@@ -115,7 +118,7 @@ class Row:
 
 @final
 class Sampled:
-    """A token that was drawn; `logprob` and `top` (id, log-probability; likeliest first) before temperature and cuts."""
+    """A token that was drawn; `logprob` and `top` (id, log-probability; likeliest first) are the model's own."""
 
     token: int
     logprob: float
