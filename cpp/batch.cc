@@ -80,8 +80,9 @@ void Engine::SampleRows(std::span<const StepRow> rows, std::span<const size_t> s
       const auto i = static_cast<size_t>(part);
       const StepRow& row = rows[sampled_rows[begin + i]];
       try {  // an exception must not leave a pool thread
-        results[sampled_rows[begin + i]] = row.sampler->Sample(kernels(), logits_.data() + i * vocab, config().vocab_size,
-                                                               row.mask, scratch_.data() + i * 2 * vocab);
+        results[sampled_rows[begin + i]] =
+            row.sampler->Sample(kernels(), logits_.data() + i * vocab, config().vocab_size, row.mask,
+                                scratch_.data() + i * 2 * vocab);
       } catch (...) {
         errors[begin + i] = std::current_exception();
       }

@@ -1,7 +1,7 @@
 // The Python module: all checks of what comes from Python, and all exceptions. Behind this file inputs are trusted.
 //
-// Fork: a child process has no pool threads, so a model from before the fork refuses to work there (RuntimeError) and is
-// leaked rather than torn down. Load models after the fork.
+// Fork: a child process has no pool threads, so a model from before the fork refuses to work there (RuntimeError) and
+// is leaked rather than torn down. Load models after the fork.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -22,9 +22,9 @@ namespace {
 
 namespace py = pybind11;
 
-// Gives up the GIL while it lives. Unlike py::gil_scoped_release it survives the end of the interpreter: Python before 3.14
-// ends a daemon thread that then asks for the GIL by unwinding its stack, which a destructor must not let pass. Such a
-// thread stops here until the process is gone.
+// Gives up the GIL while it lives. Unlike py::gil_scoped_release it survives the end of the interpreter: Python before
+// 3.14 ends a daemon thread that then asks for the GIL by unwinding its stack, which a destructor must not let pass.
+// Such a thread stops here until the process is gone.
 class WithoutGil {
  public:
   WithoutGil() : state_(PyEval_SaveThread()) {}
@@ -333,7 +333,8 @@ class PyModel {
 };
 
 struct PySequence {
-  PySequence(std::shared_ptr<PyModel> owner, int capacity) : model(std::move(owner)), cache(model->config(), capacity) {}
+  PySequence(std::shared_ptr<PyModel> owner, int capacity)
+      : model(std::move(owner)), cache(model->config(), capacity) {}
 
   bool Truncate(const py::object& length) {
     const int to = ToInt32(length, "length");
@@ -503,7 +504,8 @@ void BindSampling(py::module_& m) {
 
   py::class_<PyRow, std::shared_ptr<PyRow>>(m, "Row", py::is_final())
       .def(py::init<std::shared_ptr<PySequence>, const py::iterable&, std::shared_ptr<Sampler>, const py::object&>(),
-           py::arg("sequence").none(false), py::arg("tokens"), py::arg("sampler") = py::none(), py::arg("mask") = py::none());
+           py::arg("sequence").none(false), py::arg("tokens"), py::arg("sampler") = py::none(),
+           py::arg("mask") = py::none());
 
   py::class_<Sampled>(m, "Sampled", py::is_final())
       .def_readonly("token", &Sampled::token)

@@ -87,7 +87,7 @@ void Gemma::Layer(Ops& ops, int layer, std::span<const Chunk> chunks, std::span<
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   const GemmaConfig& c = config_;
 
-  // Exact around attention: those matrices are a sixth of the weights at most, and where activations are rounded half of
+  // Exact around attention: those matrices are a fifth of the weights or less, and where activations are rounded half of
   // the error in the logits comes from there.
   ops.RmsNorm(act.x.data(), w.pre_attention_norm.data(), c.norm_eps, m, c.model_dim, act.normed.data());
   ops.MatMulExact(act.normed.data(), c.model_dim, m, PlacedProducts(w.qkv, act.qkv.data(), c.qkv_dim()));

@@ -56,7 +56,9 @@ void GemmaConfig::Validate() const {
   CheckCount("rope_scales", rope_scales.size(), num_layers);
   for (size_t i = 0; i < windows.size(); ++i) {
     const std::string index = "[" + std::to_string(i) + "]";
-    if (windows[i] < 0 || windows[i] > 1 << 24) Fail("windows" + index + " is " + std::to_string(windows[i]) + ", must be 0 to 2^24");
+    if (windows[i] < 0 || windows[i] > 1 << 24) {
+      Fail("windows" + index + " is " + std::to_string(windows[i]) + ", must be 0 to 2^24");
+    }
     CheckPositive("rope_bases" + index, rope_bases[i]);
     CheckPositive("rope_scales" + index, rope_scales[i]);
   }

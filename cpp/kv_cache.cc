@@ -12,7 +12,9 @@ KVCache::KVCache(const GemmaConfig& config, int capacity)
     layer.window = window;
     layer.num_slots = round_up(capacity);
     // A window that reaches over the whole capacity needs no ring (and could overflow the sum).
-    if (window > 0 && window < capacity) layer.num_slots = std::min(layer.num_slots, round_up(window + kMaxChunkTokens));
+    if (window > 0 && window < capacity) {
+      layer.num_slots = std::min(layer.num_slots, round_up(window + kMaxChunkTokens));
+    }
     layer.wraps = layer.num_slots < capacity;
     layer.blocks.resize(static_cast<size_t>(layer.num_slots / kBlockSlots));
     layers_.push_back(std::move(layer));

@@ -8,8 +8,8 @@
 namespace llmfw {
 namespace {
 
-// Activation rows that are packed, and go through the weights, together, at most: enough that decoding a weight pays, few
-// enough that several threads can pack.
+// Activation rows that are packed, and go through the weights, together, at most: enough that decoding a weight pays,
+// few enough that several threads can pack.
 constexpr int kMaxBlockRows = 192;
 constexpr int kBlockRowGrain = 6;  // activation rows that the kernels for many rows take at once
 // Weights that stay in the second-level cache while one block of activations after the other meets them.
@@ -59,9 +59,10 @@ std::vector<Part> Split(std::span<const Product> products, int m, int num_thread
 
 // The activations of one MatMul in the form of one kernel, in blocks of rows.
 struct Ops::Packing {
-  const MatMulKernel* kernel;
-  const std::byte* data;
+  void (*pack)(const float* x, int ldx, int m, int k, std::byte* packed);
+  size_t offset;  // in packed_
   size_t block_bytes;
+  int block_rows;
 };
 
 Ops::Ops(const KernelTable& kernels, int num_threads) : kernels_(kernels), pool_(num_threads) {}
@@ -80,54 +81,63 @@ void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
 }
 
 void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
-  const int k = products[0].w->cols;
   const int even_rows = CeilDiv(m, CeilDiv(m, kMaxBlockRows));
   const int block_rows = std::min(m, CeilDiv(even_rows, kBlockRowGrain) * kBlockRowGrain);
-  const int num_blocks = CeilDiv(m, block_rows);
+  const std::vector<Packing> packings = Pack(x, ldx, m, block_rows, products);
+  const std::vector<Part> parts = Split(products, m, num_threads());
+  ForParts(static_cast<int>(parts.size()), [&](int i, int thread) {
+    const Part& part = parts[static_cast<size_t>(i)];
+    const auto product = static_cast<size_t>(part.product);
+    RunPart(products[product], part.begin, part.end, packings[product], m, Scratch(thread));
+  });
+}
 
-  // Products of different weight types may share a packed form.
+// Packs the activations for each product; products whose kernels want the same form share it.
+std::vector<Ops::Packing> Ops::Pack(const float* x, int ldx, int m, int block_rows, std::span<const Product> products) {
+  const int k = products[0].w->cols;
+  const int num_blocks = CeilDiv(m, block_rows);
   std::vector<Packing> packings;
-  std::vector<size_t> packing_of;
   size_t packed_bytes = 0;
   for (const Product& product : products) {
-    const MatMulKernel* kernel = &KernelFor(product);
-    const auto same = [&](const Packing& packing) { return packing.kernel->pack == kernel->pack; };
+    const MatMulKernel& kernel = KernelFor(product);
+    ReserveScratchBytes(kernel.scratch_bytes(block_rows, k));
+    const auto same = [&](const Packing& packing) { return packing.pack == kernel.pack; };
     const auto found = std::find_if(packings.begin(), packings.end(), same);
-    packing_of.push_back(static_cast<size_t>(found - packings.begin()));
-    ReserveScratchBytes(kernel->scratch_bytes(block_rows, k));
-    if (found != packings.end()) continue;
-    packings.push_back({kernel, nullptr, RoundUp(kernel->packed_bytes(block_rows, k), kCacheLine)});
-    packed_bytes += packings.back().block_bytes * static_cast<size_t>(num_blocks);
+    if (found != packings.end()) {
+      packings.push_back(Packing(*found));
+      continue;
+    }
+    const size_t block_bytes = RoundUp(kernel.packed_bytes(block_rows, k), kCacheLine);
+    packings.push_back({kernel.pack, packed_bytes, block_bytes, block_rows});
+    packed_bytes += block_bytes * static_cast<size_t>(num_blocks);
   }
   packed_.Reserve(packed_bytes);
-  std::byte* next = packed_.data();
-  for (Packing& packing : packings) {
-    packing.data = next;
+  size_t done = 0;  // bytes; a shared form begins before this
+  for (const Packing& packing : packings) {
+    if (packing.offset < done) continue;
     ForRows(num_blocks, block_rows * k, [&](int block) {
       const int begin = block * block_rows;
-      packing.kernel->pack(x + static_cast<ptrdiff_t>(begin) * ldx, ldx, std::min(block_rows, m - begin), k,
-                           next + static_cast<size_t>(block) * packing.block_bytes);
+      packing.pack(x + static_cast<ptrdiff_t>(begin) * ldx, ldx, std::min(block_rows, m - begin), k,
+                   packed_.data() + packing.offset + static_cast<size_t>(block) * packing.block_bytes);
     });
-    next += packing.block_bytes * static_cast<size_t>(num_blocks);
+    done = packing.offset + packing.block_bytes * static_cast<size_t>(num_blocks);
   }
+  return packings;
+}
 
-  const std::vector<Part> parts = Split(products, m, num_threads());
-  ForParts(static_cast<int>(parts.size()), [&](int part_index, int thread) {
-    const Part& part = parts[static_cast<size_t>(part_index)];
-    const Product& product = products[static_cast<size_t>(part.product)];
-    const Packing& packing = packings[packing_of[static_cast<size_t>(part.product)]];
-    const size_t row_bytes = WeightBytes(product.w->type, static_cast<size_t>(k));
-    const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / row_bytes / kRowGrain, 1)) * kRowGrain;
-    for (int n = part.begin; n < part.end; n += chunk) {
-      for (int block = 0; block < num_blocks; ++block) {
-        const int begin = block * block_rows;
-        KernelFor(product).run(*product.w, n, std::min(part.end, n + chunk),
-                                packing.data + static_cast<size_t>(block) * packing.block_bytes,
-                                std::min(block_rows, m - begin), product.y + static_cast<ptrdiff_t>(begin) * product.ldy,
-                                product.ldy, reinterpret_cast<std::byte*>(Scratch(thread)));
-      }
+// Some rows of a product's weights, in chunks that stay in the cache while all blocks of activations meet them.
+void Ops::RunPart(const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch) {
+  const Tensor& w = *product.w;
+  const size_t row_bytes = WeightBytes(w.type, static_cast<size_t>(w.cols));
+  const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / row_bytes / kRowGrain, 1)) * kRowGrain;
+  for (int n = n_begin; n < n_end; n += chunk) {
+    const std::byte* packed = packed_.data() + packing.offset;
+    for (int row = 0; row < m; row += packing.block_rows, packed += packing.block_bytes) {
+      KernelFor(product).run(w, n, std::min(n_end, n + chunk), packed, std::min(packing.block_rows, m - row),
+                             product.y + static_cast<ptrdiff_t>(row) * product.ldy, product.ldy,
+                             reinterpret_cast<std::byte*>(scratch));
     }
-  });
+  }
 }
 
 // A packed form of fewer bits than the float32 values had has lost some.

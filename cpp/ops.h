@@ -1,10 +1,12 @@
 // A kernel table and a thread pool, put together: the operations that the forward pass is written in.
 //
-// Activations are float32, row-major, one row a token. Work too small to be worth waking the threads runs on the caller.
+// Activations are float32, row-major, one row a token. Work too small to be worth waking the threads for runs on the
+// caller.
 #pragma once
 
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "aligned.h"
 #include "kernels/kernels.h"
@@ -71,6 +73,8 @@ class Ops {
   const MatMulKernel& KernelFor(const Product& product) const {
     return kernels_.matmul[static_cast<int>(product.w->type)];
   }
+  std::vector<Packing> Pack(const float* x, int ldx, int m, int block_rows, std::span<const Product> products);
+  void RunPart(const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch);
   bool RoundsActivations(std::span<const Product> products, int m) const;
   int RowsPerPart(int m, int row_values) const;
   void ReserveScratchBytes(size_t bytes_per_thread);

@@ -171,7 +171,9 @@ void ToProbabilities(std::vector<Candidate>& candidates, float temperature) {
     candidate.value = std::exp((candidate.value - max) / temperature);
     sum += static_cast<double>(candidate.value);
   }
-  for (Candidate& candidate : candidates) candidate.value = static_cast<float>(static_cast<double>(candidate.value) / sum);
+  for (Candidate& candidate : candidates) {
+    candidate.value = static_cast<float>(static_cast<double>(candidate.value) / sum);
+  }
 }
 
 // log(sum of exp(logits))

@@ -68,29 +68,32 @@ def snake(text: str) -> str:
     return text.replace(" ", "_")
 
 
-def attribute(w: Words) -> Kind:
+def attribute(w: Words, owner: str = "") -> Kind:
     """the {attribute} of a {thing}"""
-    a, o = w.one(list(ATTRIBUTES)), w.one(list(OWNERS))
+    a, o = w.one(list(ATTRIBUTES)), owner or w.one(list(OWNERS))
     asks = ATTRIBUTES[a]
     maker = OWNERS[o]
     ref = w.one(("{0}", "{0}", "the " + o + " {0}"))
     np = [f"the {a} of {ref}", f"the {a} of {ref}"] + (["{0}'s " + a] if maker in ("person", "first", "proper", "company") else [])
     names = [n.format(a=snake(a), o=o) for n in LOOKUP_NAMES]
     descs = [d.format(a=a, o=o, an=a_an(o), A=a.capitalize()) for d in LOOKUP_DESCS]
+    descs += [f"Answers: {w.one(asks).replace('{0}', a_an(o))}", w.one(asks).replace("{0}", "the " + o)]
     param = Param((o, "name", o + "_name", o, "id" if maker == "code" else "query"), "string", maker)
     return Kind("made:" + a, names, descs, [param], np, [f"look up the {a} of {ref}", f"find the {a} of {ref}"],
-                [q.replace("{0}", ref) for q in asks], "any")
+                [q.replace("{0}", ref) for q in asks], "any", ("attribute", o))
 
 
-def action(w: Words) -> Kind:
+def action(w: Words, target: str = "") -> Kind:
     """{verb} a {thing}"""
-    v, o = w.one(list(ACTIONS)), w.one(list(OBJECTS))
+    v, o = w.one(list(ACTIONS)), target or w.one(list(OBJECTS))
     ref = w.one(("{0}", "the " + o + " {0}", "the " + o + " {0}", o + " {0}", "my " + o + " {0}"))
     names = [f"{v}_{o}", f"{o}_{v}", f"{v}_{o}", f"{v}_a_{o}", v]
     descs = [f"{v.capitalize()} {a_an(o)}.", f"{v.capitalize()}s {a_an(o)}.", f"{v.capitalize()} the given {o}.", f"{v.capitalize()} one {o}."]
+    said = w.one(ACTIONS[v])  # the description may say it in other words than the name and the request
+    descs += [f"{said.capitalize()} {a_an(o)}.", f"Use this to {said} {a_an(o)}.", f"{said.capitalize()} the {o} of that name."]
     param = Param((o, "name", o + "_id", o, "id", "target"), "string", OBJECTS[o])
     asks = [f"{ref[0].upper() + ref[1:]}: {v} it." if ref[0] != "{" else "{0}: " + v + " it, please.", f"I want {ref} gone." if v == "delete" else f"Will you {v} {ref}?"]
-    return Kind("made:" + w.one((v, o)), names, descs, [param], [], [f"{s} {ref}" for s in ACTIONS[v]], asks, "done")
+    return Kind("made:" + w.one((v, o)), names, descs, [param], [], [f"{s} {ref}" for s in ACTIONS[v]], asks, "done", ("action", o))
 
 
 def invented(w: Words) -> Kind:
@@ -119,6 +122,11 @@ def invented(w: Words) -> Kind:
 
 
 MAKERS = (attribute, attribute, attribute, action, action, invented, invented)
+
+
+def sibling(w: Words, kind: Kind) -> Kind:
+    """Another kind on the same thing: only the verb or the attribute tells them apart."""
+    return (action if kind.about[0] == "action" else attribute)(w, kind.about[1])
 
 
 def made_kind(w: Words) -> Kind:

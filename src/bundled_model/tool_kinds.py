@@ -44,6 +44,7 @@ class Kind:
     vp: list[str] = field(default_factory=list)
     q: list[str] = field(default_factory=list)
     result: str = "num"
+    about: tuple[str, str] = ("", "")  # of composed kinds: ("action", "ticket"), ("attribute", "city")
 
     @property
     def key(self) -> str:

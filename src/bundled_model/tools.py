@@ -14,7 +14,7 @@ from typing import Any
 
 from .context import two_sentences
 from .dialect import Arg, Tool, call, declare, result_turn
-from .made_kinds import action, attribute, made_kind
+from .made_kinds import made_kind, sibling
 from .tool_kinds import KINDS, Kind, alike, kind_split
 from .values import result, value
 from .words import Words, first_turn, sample
@@ -46,8 +46,16 @@ FRAMES: dict[tuple[str, str], list[str]] = {(f, s): frames(x, s) for f, x in (("
 SEEN = [k for k in KINDS if kind_split(k) == "train"]
 UNSEEN = [k for k in KINDS if kind_split(k) == "eval"]
 BY_DOMAIN: dict[str, list[Kind]] = {}
+BY_VALUES: dict[tuple[str, ...], list[Kind]] = {}  # kinds that take the same arguments
+
+
+def takes(kind: Kind) -> tuple[str, ...]:
+    return tuple(p.maker for p in kind.params if not p.optional)
+
+
 for _k in SEEN:
     BY_DOMAIN.setdefault(_k.domain, []).append(_k)
+    BY_VALUES.setdefault(takes(_k), []).append(_k)
 
 
 @dataclass
@@ -187,6 +195,8 @@ def dress(w: Words, form: str, body: str, around: bool = True) -> str:
         text = text[0].upper() + text[1:] if w.chance(.85) else text
     else:
         text = body
+    if w.chance(.12):
+        text = text[0].lower() + text[1:]
     text = text.replace("..", ".").replace("?.", "?").replace("!.", "!").replace("??", "?")
     k = w.r.random()
     if k < .12:
@@ -257,11 +267,13 @@ def conflicts(a: Kind, b: Kind) -> bool:
 def other_kind(w: Words, kind: Kind) -> Kind:
     """A tool to stand beside the right one."""
     k = w.r.random()
-    if kind.domain.startswith("made") and k < .5:
-        return attribute(w) if kind.q and kind.np else action(w)
-    if k < .42 and len(BY_DOMAIN.get(kind.domain, ())) > 3:
+    if kind.about[0] and k < .75:
+        return sibling(w, kind)
+    if k < .3 and len(BY_VALUES.get(takes(kind), ())) > 2:
+        return w.one(BY_VALUES[takes(kind)])
+    if k < .58 and len(BY_DOMAIN.get(kind.domain, ())) > 3:
         return w.one(BY_DOMAIN[kind.domain])
-    return w.one(SEEN) if k < .8 else made_kind(w)
+    return w.one(SEEN) if k < .82 else made_kind(w)
 
 
 def make_tools(w: Words, kind: Kind, n: int) -> list[Use]:
@@ -383,7 +395,7 @@ def new_kind(w: Words) -> dict[str, Any]:
 
 def drill(w: Words) -> dict[str, Any]:
     """Request after request to the same tools, the results left out: the densest way to practise the choice."""
-    uses = make_tools(w, choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
+    uses = make_tools(w, made_kind(w) if w.chance(.3) else choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
     turns: list[list[str]] = []
     last = None
     for n in range(w.one((4, 5, 6, 7, 8))):

@@ -24,6 +24,7 @@ from .errors import InvalidRequestError, LLMFrameworkError, RequestCancelledErro
 
 if TYPE_CHECKING:
     from .framework import LLMFramework
+    from .inputs import GenerateOptions
     from .registry import ModelInfo
     from .types import Chunk, InferenceResponse, Message
 
@@ -83,7 +84,7 @@ def generate(
 ) -> None:
     """Answer one prompt on standard output."""
     messages = _messages(system, _read_prompt(prompt))
-    options: dict[str, Any] = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     if schema is not None:
         options["response_format"] = _read_schema(schema)
     with _framework(config) as framework:
@@ -143,7 +144,7 @@ def chat(
     config: ConfigOption = None,
 ) -> None:
     """Talk to a model. Piped input is answered once. In a chat: /help, /clear, /exit; Ctrl-C stops an answer."""
-    options = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     with _framework(config) as framework:
         if not sys.stdin.isatty():
             _print_stream(framework.sync.stream(_messages(system, _read_prompt("-")), **options))
@@ -154,7 +155,7 @@ def chat(
 class _Chat:
     """A conversation in a terminal: its history, and the loop around it."""
 
-    def __init__(self, framework: LLMFramework, system: str | None, options: dict[str, Any]) -> None:
+    def __init__(self, framework: LLMFramework, system: str | None, options: GenerateOptions) -> None:
         self.framework = framework
         self.system = system
         self.options = options
@@ -180,7 +181,7 @@ class _Chat:
         self.console.print("[dim]Bye.[/]")
 
     def _greet(self) -> None:
-        info = self.framework.get_model_info(self.options["model_name"] or self.framework.default_model_name())
+        info = self.framework.get_model_info(self.options.get("model_name") or self.framework.default_model_name())
         self.options["model_name"] = info.name
         self.console.print(f"[bold]{escape(info.name)}[/] [dim]{escape(_describe(info))}[/]")
         self.console.print("[dim]/help shows the commands, /exit leaves, Ctrl-C stops an answer.[/]")

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Union, overload
 
 import anyio.to_thread
+from typing_extensions import Unpack
 
 from . import sync as sync_bridge
 from .config import LLMConfig
@@ -26,7 +27,7 @@ from .engine import CallOptions, InferenceEngine
 from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
 from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
-from .inputs import Prompt, as_messages, as_response_format, as_tools
+from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
 from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
@@ -104,11 +105,15 @@ class LLMFramework:
 
     # ----------------------------------------------------------------------------------------------------- generation
     @overload
-    async def generate_text(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> str: ...
-    @overload
-    async def generate_text(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> AsyncIterator[Chunk]: ...
     async def generate_text(
-        self, prompt: Prompt, *, stream: bool = False, **options: Any
+        self, prompt: Prompt, *, stream: Literal[False] = False, **options: Unpack[GenerateOptions]
+    ) -> str: ...
+    @overload
+    async def generate_text(
+        self, prompt: Prompt, *, stream: Literal[True], **options: Unpack[GenerateOptions]
+    ) -> AsyncIterator[Chunk]: ...
+    async def generate_text(
+        self, prompt: Prompt, *, stream: bool = False, **options: Unpack[GenerateOptions]
     ) -> str | AsyncIterator[Chunk]:
         """The answer's text; with `stream=True`, an async iterator of its chunks.
 
@@ -119,7 +124,7 @@ class LLMFramework:
         chunks = self.stream(prompt, **options)
         return chunks if stream else (await _fold(chunks)).text
 
-    async def generate(self, prompt: Prompt, **options: Any) -> InferenceResponse:
+    async def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> InferenceResponse:
         """The whole response. Besides what `generate_text` takes:
 
         `tools`: `ToolSpec`s, OpenAI-style function dicts, or typed Python functions. `tool_choice`: "auto", "none",
@@ -129,11 +134,9 @@ class LLMFramework:
         """
         return await _fold(self.stream(prompt, **options))
 
-    def stream(self, prompt: Prompt, **options: Any) -> AsyncGenerator[Chunk, None]:
+    def stream(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGenerator[Chunk, None]:
         """The answer as an async iterator of chunks; options as `generate`. A wrong option raises at once."""
-        options.pop("stream", None)
-        call = _Call(prompt, options)
-        return self._stream(call)
+        return self._stream(_Call(prompt, dict(options)))
 
     async def _stream(self, call: _Call) -> AsyncGenerator[Chunk, None]:
         await self.start()
@@ -175,7 +178,7 @@ class LLMFramework:
         max_concurrency: int | None = None,
         return_exceptions: bool = False,
         progress: bool = False,
-        **options: Any,
+        **options: Unpack[GenerateOptions],
     ) -> list[Any]:
         """The texts, in the order of the prompts; options as `generate_text`, for each.
 
@@ -304,6 +307,7 @@ class _Call:
             self.metadata["strict_parameters"] = strict
         self.rest = {name: options.pop(name) for name in ("model_name", "tool_choice", "timeout") if name in options}
         self.request_id = options.pop("request_id", None)
+        options.pop("stream", None)  # says again what the method's name says
         if options:
             known = sorted(_GENERATION_FIELDS | _CALL_OPTIONS)
             unknown = next(iter(options))
@@ -398,7 +402,6 @@ def _close_shared(pid: int) -> None:
         asyncio.run(_shared[1].close())  # on a loop of its own: the background one may have ended already
 
 
-async def quick_generate(prompt: Prompt, **options: Any) -> str:
+async def quick_generate(prompt: Prompt, **options: Unpack[GenerateOptions]) -> str:
     """One call, no set-up: the answer's text. A framework behind it is shared by all such calls and closed at exit."""
-    options.pop("stream", None)
     return (await shared_framework().generate(prompt, **options)).text

@@ -8,18 +8,58 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Union
 
+from typing_extensions import TypedDict
+
 from .errors import InvalidRequestError
 from .types import (
+    GenerationConfig,
     ImagePart,
     Message,
     Part,
     ResponseFormat,
     TextPart,
+    ThinkingLevel,
     ToolCall,
     ToolResult,
     ToolSpec,
     new_call_id,
 )
+
+
+class GenerateOptions(TypedDict, total=False):
+    """What a call may say besides its prompt. Everything may be left out, or None for the configured default.
+
+    The fields of `GenerationConfig` mean what they mean there. `timeout` is in seconds, for everything. `tools`:
+    `ToolSpec`s, OpenAI-style function dicts, or typed Python functions. `tool_choice`: "auto", "none", "any" or a
+    tool's name. `response_format`: a pydantic class, a JSON schema or a regular expression. `fallbacks`: model names.
+    `strict_parameters` False leaves out what the model cannot take, and lists it, instead of raising.
+    """
+
+    model_name: str | None
+    max_tokens: int | None
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    repetition_penalty: float | None
+    logit_bias: Mapping[int, float] | None
+    logprobs: int | None
+    thinking: ThinkingLevel | int | None
+    timeout: float | None
+    tools: Sequence[Tool] | None
+    tool_choice: str | None
+    response_format: type[Any] | Mapping[str, Any] | ResponseFormat | str | None
+    max_retries: int | None
+    fallbacks: Sequence[str] | None
+    strict_parameters: bool | None
+    metadata: Mapping[str, Any] | None
+    request_id: str | None
+    config: GenerationConfig | None
+
 
 Prompt = Union[str, Message, Sequence[Union[Message, Mapping[str, Any]]]]
 Tool = Union[ToolSpec, Mapping[str, Any], Callable[..., Any]]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .inputs import Prompt
+from typing_extensions import Unpack
+
+from .inputs import GenerateOptions, Prompt
 from .sync import SyncStream, iterate, run
 from .types import Chunk, InferenceResponse
 
@@ -25,20 +27,26 @@ class SyncView:
         self._framework = framework
 
     @overload
-    def generate_text(self, prompt: Prompt, *, stream: Literal[False] = False, **options: Any) -> str: ...
+    def generate_text(
+        self, prompt: Prompt, *, stream: Literal[False] = False, **options: Unpack[GenerateOptions]
+    ) -> str: ...
     @overload
-    def generate_text(self, prompt: Prompt, *, stream: Literal[True], **options: Any) -> SyncStream[Chunk]: ...
-    def generate_text(self, prompt: Prompt, *, stream: bool = False, **options: Any) -> str | SyncStream[Chunk]:
+    def generate_text(
+        self, prompt: Prompt, *, stream: Literal[True], **options: Unpack[GenerateOptions]
+    ) -> SyncStream[Chunk]: ...
+    def generate_text(
+        self, prompt: Prompt, *, stream: bool = False, **options: Unpack[GenerateOptions]
+    ) -> str | SyncStream[Chunk]:
         """The answer's text; with `stream=True`, an iterator of its chunks."""
         if stream:
             return self.stream(prompt, **options)
         return run(self._framework.generate_text, prompt, **options)
 
-    def generate(self, prompt: Prompt, **options: Any) -> InferenceResponse:
+    def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> InferenceResponse:
         """The whole response."""
         return run(self._framework.generate, prompt, **options)
 
-    def stream(self, prompt: Prompt, **options: Any) -> SyncStream[Chunk]:
+    def stream(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> SyncStream[Chunk]:
         """The answer as an iterator of chunks."""
         # Made here, so that a wrong option raises in the caller's line; it runs only on the background loop.
         stream = self._framework.stream(prompt, **options)

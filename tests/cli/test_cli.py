@@ -89,7 +89,7 @@ def test_models_info_and_json() -> None:
         (["generate"], "   ", ["empty"]),
         (["generate", "Hello", "-t", "nan"], "", ["temperature"]),
         (["generate", "Hello", "-n", "0"], "", ["max_tokens"]),
-        (["generate", "word " * 5000], "", ["context"]),
+        (["generate", "word " * 5000], "", ["5009 tokens", "2048"]),
         (["generate", "Hello", "-m", "native:/nowhere/at/all"], "", ["/nowhere/at/all"]),
         (["generate", "Hello", "-c", "/nowhere/config.yaml"], "", ["/nowhere/config.yaml"]),
         (["generate", "Hello", "--schema", "/nowhere/schema.json"], "", ["/nowhere/schema.json"]),

@@ -21,8 +21,7 @@ PROMPT_LENGTHS = (1, 7, 40, 200)
 VOCAB = 515  # no multiple of anything
 NUM_GREEDY = 32
 
-# How far float32 sums may stray; and, on average over positions, activations rounded to bf16 (as the wide bf16 kernels
-# do with many tokens).
+# How far float32 sums may stray, and activations rounded to bf16 (as the wide kernels do with many tokens).
 F32_TOLERANCE = 1e-4
 BF16_TOLERANCE = 1e-2
 
@@ -238,10 +237,8 @@ def test_bf16_weights_match_the_rounded_reference(family: str, length: int, isa:
     model = ref.native(isa, "bf16")
     tokens = prompt(length)
     logits = model.logits(model.new_sequence(length), tokens)
-    errors = relative_errors(logits, prompt_logits(family, length, bf16_weights=True))
     tolerance = F32_TOLERANCE if isa == "scalar" else BF16_TOLERANCE
-    assert errors.mean() <= tolerance
-    assert errors.max() <= 3 * tolerance
+    assert relative_errors(logits, prompt_logits(family, length, bf16_weights=True)).max() <= tolerance
 
 
 @pytest.mark.parametrize("family", FAMILIES)
