@@ -15,6 +15,7 @@
 #include <cxxabi.h>
 #include <unistd.h>
 
+#include "bandwidth.h"
 #include "batch.h"
 
 namespace llmfw {
@@ -523,6 +524,8 @@ PYBIND11_MODULE(_native, m) {
   m.doc() = "The C++ engine; see _native.pyi.";
   m.def("cpu_isas", &CpuIsas);
   m.def("decode_tensor", &PyDecodeTensor, py::arg("tensor"));
+  m.def("read_bandwidth", &ReadBandwidth, py::arg("num_bytes"), py::arg("num_threads") = 0,
+        py::call_guard<py::gil_scoped_release>());
   BindModel(m);
   BindSampling(m);
 }
