@@ -121,12 +121,36 @@ def invented(w: Words) -> Kind:
                 [f"I need a {noun} with {tail}."], "any")
 
 
-MAKERS = (attribute, attribute, attribute, action, action, invented, invented)
+WORD_ASKS = ["{X} of {0}?", "Has {0} got a {x}?", "Is there a {x} for {0}?", "I need a {x} for {0}.", "Which {x} does {0} have?", "{0} needs a {x}.", "What about the {x} of {0}?", "{X} for {0}, please.", "{X} {0}",
+             "The {x} of {0} would interest me.", "Do you have the {x} of {0}?", "How is the {x} of {0}?", "Tell me about the {x} that {0} has.", "Are there any {x}s in {0}?", "Where is the {x} of {0}?", "Which {x}s are there for {0}?"]
+VERB_ASKS = ["{V} {0}, it is important.", "{V} {0} at once!", "I have to {v} {0}, help me.", "Can {0} be {v}ed?", "{0} has to be {v}ed.", "Will you {v} {0} today?", "When can you {v} {0}?", "Don't forget to {v} {0}.", "{V} {o} {0}, please.", "My boss says I should {v} {0}."]
+OF = ["place", "person", "item", "code", "proper", "service", "path", "title"]
+
+
+def by_word(w: Words, shared: str = "") -> Kind:
+    """A kind that only one word tells from its siblings: the same argument, the same forms. Teaches to match words."""
+    o, _, maker = (shared or w.one(("name", "id", "query", "input", "item", "city", "user", "key", "target")) + ":" + w.one(OF)).partition(":")
+    param = Param((o,), "string", maker)
+    if w.chance(.5):
+        x = w.one((w.invented(1, 2), w.one(NOUN), w.one(NOUN), w.one(ADJ) + " " + w.one(NOUN), w.one(NOUN) + " " + w.one(NOUN)))
+        names = [f"{b}{snake(x)}{e}" for b, e in (("get_", ""), ("", ""), ("", "_info"), ("find_", ""), ("", "_of"), (w.one(VERB) + "_", ""))]
+        descs = [f"The {x} of a {o}.", f"Get the {x}.", f"{x.capitalize()} of a {o}.", f"Says which {x} a {o} has.", f"All about the {x}.", f"{x.capitalize()}s of the {o}.", f"Finds a {x}."]
+        np = [f"the {x} of {{0}}", f"the {x} for {{0}}", f"{{0}}'s {x}"]
+        return Kind("words", names, descs, [param], np, [f"find the {x} of {{0}}", f"see the {x} of {{0}}"], [q.replace("{x}", x).replace("{X}", x.capitalize()) for q in WORD_ASKS], "any", ("word", f"{o}:{maker}"))
+    v = w.one((w.invented(1, 2), w.one(VERB), w.one(VERB), w.one(list(ACTIONS))))
+    names = [f"{v}_{o}", v, f"{o}_{v}", f"{v}_it", f"do_{v}", f"{v}er"]
+    descs = [f"{v.capitalize()} a {o}.", f"{v.capitalize()}s the {o}.", f"{v.capitalize()}ing.", f"To {v} something.", f"Use it to {v} a {o}.", f"{v.capitalize()}."]
+    asks = [q.replace("{v}", v).replace("{V}", v.capitalize()).replace("{o}", o) for q in VERB_ASKS]
+    return Kind("words", names, descs, [param], [], [f"{v} {{0}}", f"{v} the {o} {{0}}", f"{v} {{0}} for me"], asks, "any", ("word", f"{o}:{maker}"))
 
 
 def sibling(w: Words, kind: Kind) -> Kind:
     """Another kind on the same thing: only the verb or the attribute tells them apart."""
-    return (action if kind.about[0] == "action" else attribute)(w, kind.about[1])
+    make = {"action": action, "attribute": attribute, "word": by_word}[kind.about[0]]
+    return make(w, kind.about[1])
+
+
+MAKERS = (attribute, attribute, attribute, action, action, invented, by_word, by_word, by_word)
 
 
 def made_kind(w: Words) -> Kind:

@@ -32,6 +32,7 @@ I don't have much time.|I forgot again.|It is important.|I'm a bit lost.|My coll
 Thanks for the help before.|One more thing.|OK.|Right.|Listen.|I hope you can help.|I need your help.|Something is wrong.|The customer is waiting.|The boss is asking.|I'm writing a letter.|I'm new here.|
 We talked about it yesterday.|It has been a long day.|I'm getting ready.|I just came home.|I'm on the phone with somebody.|Let me think.|So.|Well,|Actually,|By the way,|Quick one:""".replace("\n", "").split("|")
 AFTER = "Thanks!|Thank you.|It's urgent.|Please hurry.|I really need it.|I'm waiting.|Thanks a lot.|That would be great.|Cheers.|No rush.|It is for a friend.".split("|")
+REASONS = ", it is urgent.|, the customer is unhappy.|, it hangs again.|, it is too old.|, I need it today.|, the boss is waiting.|, it is broken.|, we have guests.|, I forgot it yesterday.|, it looks wrong.|, my friend asked for it.|, as always.".split("|")
 EXTRA = [("limit", "integer"), ("language", "string"), ("verbose", "boolean"), ("max_results", "integer"), ("format", "string"), ("timeout", "number"), ("debug", "boolean"), ("lang", '"en" | "de"')]
 SUFFIX = ["_tool", "_api", "_v2", "_function", "_service", "1", "_x"]
 
@@ -209,6 +210,8 @@ def dress(w: Words, form: str, body: str, around: bool = True) -> str:
         text = w.one(BEFORE) + " " + text
     elif w.chance(.03):
         text = w.one((f"{w.first()} here.", f"I am {w.first()}.", f"I'm with {w.first()}.", f"{w.first()} told me to ask you.", f"My name is {w.first()}.")) + " " + text
+    if w.chance(.05) and text[-1] != "?":
+        text = text.rstrip(".!") + w.one(REASONS)
     if w.chance(.07):
         text = text + ("" if text[-1] in ".?!" else ".") + " " + w.one(AFTER)
     return text
@@ -267,7 +270,7 @@ def conflicts(a: Kind, b: Kind) -> bool:
 def other_kind(w: Words, kind: Kind) -> Kind:
     """A tool to stand beside the right one."""
     k = w.r.random()
-    if kind.about[0] and k < .75:
+    if kind.about[0] and k < (.92 if kind.about[0] == "word" else .75):
         return sibling(w, kind)
     if k < .3 and len(BY_VALUES.get(takes(kind), ())) > 2:
         return w.one(BY_VALUES[takes(kind)])
@@ -395,7 +398,7 @@ def new_kind(w: Words) -> dict[str, Any]:
 
 def drill(w: Words) -> dict[str, Any]:
     """Request after request to the same tools, the results left out: the densest way to practise the choice."""
-    uses = make_tools(w, made_kind(w) if w.chance(.3) else choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
+    uses = make_tools(w, made_kind(w) if w.chance(.45) else choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
     turns: list[list[str]] = []
     last = None
     for n in range(w.one((4, 5, 6, 7, 8))):

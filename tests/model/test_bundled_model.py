@@ -66,7 +66,7 @@ def test_answers_from_a_passage(framework: LLMFramework, question: str, span: st
 def test_recipe_in_its_smoke_form(tmp_path: Path) -> None:
     """Data, tokenizer, training, export and evaluation run end to end in their shortest form."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "bundled_model", "smoke", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "bundled_model", "smoke", "--folder", str(tmp_path)]
     done = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
     )

@@ -89,7 +89,7 @@ def load_tokenizer_once() -> Tokenizer:
 
 def test_specials_and_ends(tokenizer: Tokenizer) -> None:
     """Both libraries give the same begin and end tokens, size, and specials, silent or not."""
-    assert (tokenizer.bos_id, tokenizer.eos_ids, tokenizer.vocab_size) == (2, {1, 5}, 2048)
+    assert (tokenizer.bos_id, tokenizer.eos_ids, tokenizer.vocab_size) == (2, {1, 5}, 2560)
     assert set(tokenizer.specials) >= {"<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>", "<tool_call>"}
     assert not any(tokenizer.is_special(id) for id in tokenizer.encode("a text\n"))
     turn, call = tokenizer.id_of("<start_of_turn>"), tokenizer.id_of("<tool_call>")
@@ -166,7 +166,7 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="neither"):
         load_tokenizer(tmp_path, tmp_path)
     shutil.copy(BUNDLED, tmp_path)
-    assert load_tokenizer(tmp_path, tmp_path).vocab_size == 2048
+    assert load_tokenizer(tmp_path, tmp_path).vocab_size == 2560
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_html_tags_stay_text(tmp_path: Path) -> None:
     """Gemma keeps HTML tags whole without meaning anything by them: they are no specials."""
     path = as_tokenizer_json(tmp_path)
     raw = json.loads(path.read_text())
-    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2048, "content": "<table>"})
-    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2049, "content": "<unused7>"})
+    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2560, "content": "<table>"})
+    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2561, "content": "<unused7>"})
     path.write_text(json.dumps(raw))
     tokenizer = load_tokenizer(path, path)
-    assert tokenizer.encode("<table>", parse_special=False) == [2048]
-    assert 2049 not in tokenizer.encode("<unused7>", parse_special=False)
-    assert tokenizer.is_silent(2049)
+    assert tokenizer.encode("<table>", parse_special=False) == [2560]
+    assert 2561 not in tokenizer.encode("<unused7>", parse_special=False)
+    assert tokenizer.is_silent(2561)
