@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import InvalidRequestError, MissingDependencyError, ModelLoadError
 
 if TYPE_CHECKING:
-    from .dialects import Turn
+    from .dialects import Tools, Turn
 
 MAX_TEMPLATE_CHARS = 1 << 18
 
@@ -34,8 +34,9 @@ class Tokenizer(Protocol):
 class Template(Protocol):
     """Writes turns as the text of a prompt that ends where the model's answer begins."""
 
-    def render(self, turns: Sequence[Turn]) -> str:
-        """The text. Raises `InvalidRequestError` where the template does not take this chat."""
+    def render(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
+        """The text. `tools` are those that the template writes itself, if the dialect leaves them to it. Raises
+        `InvalidRequestError` where the template does not take this chat."""
 
 
 class GemmaTemplate:
@@ -45,8 +46,8 @@ class GemmaTemplate:
     def __init__(self, bos_token: str = "<bos>") -> None:
         self._bos_token = bos_token
 
-    def render(self, turns: Sequence[Turn]) -> str:
-        """The text of the prompt."""
+    def render(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
+        """The text of the prompt. Tools have no place in it."""
         text = self._bos_token
         for role, content in _merged(_folded(turns)):
             text += f"<start_of_turn>{'model' if role == 'assistant' else role}\n{content.strip()}<end_of_turn>\n"
@@ -59,8 +60,8 @@ class PlainTemplate:
     def __init__(self, bos_token: str = "<bos>") -> None:
         self._bos_token = bos_token
 
-    def render(self, turns: Sequence[Turn]) -> str:
-        """The text of the prompt."""
+    def render(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
+        """The text of the prompt. Tools have no place in it."""
         return self._bos_token + "\n\n".join(turn["content"] for turn in turns)
 
 
@@ -77,11 +78,11 @@ class JinjaTemplate:
             raise self._broken(f"has {len(source)} characters; at most {MAX_TEMPLATE_CHARS} are read")
         self._sandbox, self._code = self._compile(source)
 
-    def render(self, turns: Sequence[Turn]) -> str:
+    def render(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
         """The text of the prompt. Raises `InvalidRequestError` with the template's complaint where it refuses."""
         if any(turn["role"] == "system" for turn in turns) and not self._takes_system:
             turns = _folded(turns)
-        return self._render(turns)
+        return self._render(turns, tools)
 
     @cached_property
     def _takes_system(self) -> bool:
@@ -108,10 +109,12 @@ class JinjaTemplate:
         except Exception as error:
             raise self._broken(f"is broken: {_said(error)}") from error
 
-    def _render(self, turns: Sequence[Turn]) -> str:
+    def _render(self, turns: Sequence[Turn], tools: Tools | None = None) -> str:
         from .sandbox import TemplateRefusal
 
-        variables = {"messages": [dict(turn) for turn in turns], "tools": None, "documents": None, **self._variables}
+        messages = [dict(turn) for turn in turns]
+        offered = [dict(tool) for tool in tools] if tools else None
+        variables = {"messages": messages, "tools": offered, "documents": None, **self._variables}
         try:
             return str(self._sandbox.render_text(self._code, {**variables, "add_generation_prompt": True}))
         except TemplateRefusal as error:

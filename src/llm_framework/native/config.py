@@ -137,6 +137,13 @@ _HF_ARCHITECTURES = {
 }
 
 
+def is_native(raw: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of a family that the engine runs (though perhaps of a variant that it refuses)."""
+    architectures = raw.get("architectures")
+    named = architectures[0] if isinstance(architectures, list) and architectures else None
+    return (raw.get("model_type") or _HF_ARCHITECTURES.get(str(named))) in _HF_FAMILIES
+
+
 def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, Any] | None = None) -> ModelConfig:
     """From config.json (and generation_config.json, for the end tokens)."""
     defaults, architecture = _hf_family(raw, path)

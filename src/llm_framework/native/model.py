@@ -84,7 +84,7 @@ class NativeModel:
         config = read_config(file)
         self.tokenizer = _tokenizer(file, config, tokenizer)
         self.config = _with_token_ids(config, self.tokenizer)
-        self.default_sampling = _default_sampling(file.generation_config)
+        self.default_sampling = recommended_sampling(file.generation_config)
         self.engine: _native.Model = self._load(file, self.config, num_threads)
 
     @property
@@ -273,7 +273,7 @@ def _with_token_ids(config: ModelConfig, tokenizer: Tokenizer | None) -> ModelCo
     return replace(config, bos_id=bos_id, eos_ids=config.eos_ids | tokenizer.eos_ids)
 
 
-def _default_sampling(generation: Mapping[str, Any]) -> dict[str, float]:
+def recommended_sampling(generation: Mapping[str, Any]) -> dict[str, float]:
     """The sampling that generation_config.json recommends; what makes no sense there is left out."""
     settings: dict[str, float] = {}
     for name, kind in (("temperature", float), ("top_k", int), ("top_p", float)):

@@ -17,12 +17,9 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from ..errors import LLMFrameworkError, ProviderUnavailableError
-
-if TYPE_CHECKING:
-    from . import _native
 
 MAX_BATCH = 64
 PREFILL_TOKENS = 256
@@ -49,14 +46,26 @@ class StepTimes:
     finished: float = 0.0
 
 
-class Engine(Protocol):
-    """What the scheduler needs of `_native.Model`."""
+class Sampled(Protocol):
+    """A token that the engine drew, as `_native.Sampled` has it."""
 
-    def new_sequence(self, capacity: int) -> _native.Sequence:
+    @property
+    def token(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def top(self) -> Sequence[tuple[int, float]]: ...
+
+
+class Engine(Protocol):
+    """What the scheduler needs of an engine: `_native.Model` is one. Its rows, sequences (which know their `length`)
+    and samplers are its own."""
+
+    def new_sequence(self, capacity: int) -> Any:
         """An empty KV cache."""
 
-    def step(self, rows: Sequence[_native.Row]) -> list[_native.Sampled | None]:
-        """One pass over the weights."""
+    def step(self, rows: Sequence[Any]) -> Sequence[Sampled | None]:
+        """One pass over the weights. A sequence whose row failed, and that is not as it was, has another length."""
 
 
 class Generation:
@@ -66,9 +75,7 @@ class Generation:
     error that ended it. `cancel`, or closing it, takes the request out of the batch before the next step.
     """
 
-    def __init__(
-        self, prompt: Sequence[int], sampler: _native.Sampler, max_tokens: int, stop_ids: frozenset[int]
-    ) -> None:
+    def __init__(self, prompt: Sequence[int], sampler: Any, max_tokens: int, stop_ids: frozenset[int]) -> None:
         self.finish_reason: Literal["stop", "length"] | None = None
         self.times = StepTimes(submitted=time.monotonic())
         self.loop = asyncio.get_running_loop()
@@ -177,7 +184,7 @@ def rotate_prefills(active: Sequence[Generation], slots: Sequence[Slot]) -> list
     return [g for g in active if id(g) not in served] + [g for g in active if id(g) in served]
 
 
-def advance(slot: Slot, sampled: _native.Sampled | None) -> Delivery | None:
+def advance(slot: Slot, sampled: Sampled | None) -> Delivery | None:
     """Move the slot's request on by what the step drew for it. Returns what its consumer is told, if anything."""
     generation = slot.generation
     generation.length += slot.num_tokens
@@ -206,7 +213,7 @@ class Scheduler:
     def __init__(
         self,
         engine: Engine,
-        make_row: Callable[..., _native.Row],
+        make_row: Callable[..., Any],
         *,
         max_batch: int = MAX_BATCH,
         prefill_tokens: int = PREFILL_TOKENS,
@@ -237,7 +244,7 @@ class Scheduler:
             return self._state.num_steps
 
     def submit(
-        self, prompt: Sequence[int], sampler: _native.Sampler, *, max_tokens: int, stop_ids: Iterable[int] = ()
+        self, prompt: Sequence[int], sampler: Any, *, max_tokens: int, stop_ids: Iterable[int] = ()
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
         `max_tokens` fit the context. Raises `ProviderUnavailableError` after `close`."""
@@ -329,7 +336,7 @@ class Scheduler:
         told = (advance(slot, token) for slot, token in zip(slots, sampled, strict=True))
         return [delivery for delivery in told if delivery is not None]
 
-    def _row(self, slot: Slot) -> _native.Row:
+    def _row(self, slot: Slot) -> Any:
         generation = slot.generation
         if generation.sequence is None:
             generation.times.admitted = time.monotonic()

@@ -200,7 +200,7 @@ class _HuggingFaceCodec:
             raise fault(path, "this tokenizer.json writes bytes as GPT-2 does, which is not supported")
         self.pieces: Mapping[int, str] = {id: piece for piece, id in vocabulary.items()}
         self.specials: Mapping[str, int] = {
-            token.content: id for id, token in added.items() if _is_added_special(token.content, token.special)
+            token.content: id for id, token in added.items() if is_added_special(token.content, token.special)
         }
         self.control = frozenset(id for id, token in added.items() if token.special)
 
@@ -219,7 +219,7 @@ def _user_defined_markers(model: bytes) -> frozenset[str]:
     return frozenset(text for raw in texts if not _HTML.fullmatch(text := raw.decode("utf-8", "replace")))
 
 
-def _is_added_special(content: str, special: bool) -> bool:
+def is_added_special(content: str, special: bool) -> bool:
     return bool(content) and (special or (bool(_MARKER.fullmatch(content)) and not _HTML.fullmatch(content)))
 
 

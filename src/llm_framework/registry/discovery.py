@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _SUFFIX = re.compile(
     r"[-_.](sbs|gguf|hf|safetensors|sfp|nuq|bf16|bfloat16|f16|fp16|float16|f32|fp32|float32|fp8|i8|int8|int4|8bit|4bit"
     r"|i?q\d+(?:_[a-z0-9]+){0,2}|single|split)$"
 )
+# What the config.json files of different families call the number of tokens that a model reads.
+CONTEXT_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length", "seq_length")
+_TEXT_HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _WORDS = re.compile(r"[^a-z0-9]+")
 
 
@@ -64,9 +68,13 @@ def at(path: Path) -> FoundModel:
 
 def describe(found: FoundModel) -> ModelInfo:
     """What the headers say, under the long name. A broken model is described too, with metadata["error"]."""
+    from ..native.config import is_native
     from ..native.formats import inspect_model
 
+    config = _hf_config(found.path) if found.kind == "safetensors" else {}
     try:
+        if isinstance(config.get("model_type"), str) and not is_native(config):
+            return _for_transformers(found, config)
         header = inspect_model(found.path)
     except LLMFrameworkError as error:
         return _undescribed(found, error.message)
@@ -84,6 +92,43 @@ def describe(found: FoundModel) -> ModelInfo:
         quantization=header.weight_type,
         metadata=metadata,
     )
+
+
+def _for_transformers(found: FoundModel, config: Mapping[str, Any]) -> ModelInfo:
+    """A folder of an architecture that is not our engine's, but perhaps Transformers'. Raises `ModelLoadError`."""
+    from ..native.formats import open_model_file
+    from ..native.formats.view import narrowest_type
+
+    architecture = _architecture(config)
+    with closing(open_model_file(found.path)) as file:
+        metadata: dict[str, Any] = {"format": file.format, "family": config["model_type"], "architecture": architecture}
+        metadata["has_tokenizer"] = file.tokenizer is not None
+        if not architecture.endswith(_TEXT_HEADS):
+            metadata["error"] = f"{found.path}: the architecture is {architecture}, which does not generate text"
+        is_chat = file.chat_template is not None and _model_type(found) is not ModelType.COMPLETION
+        return ModelInfo(
+            found.long_name,
+            model_type=ModelType.CHAT if is_chat else ModelType.COMPLETION,
+            backend_type="transformers",
+            path=found.path,
+            context_length=_context_length(config),
+            memory_requirement_gb=round(file.num_bytes * RUNTIME_OVERHEAD / GIB, 3),
+            parameters=sum(view.num_values for view in file.tensors.values()),
+            quantization=narrowest_type(file.tensors.values()),
+            metadata=metadata,
+        )
+
+
+def _architecture(config: Mapping[str, Any]) -> str:
+    architectures = config.get("architectures")
+    return str(architectures[0] if isinstance(architectures, list) and architectures else config["model_type"])
+
+
+def _context_length(config: Mapping[str, Any]) -> int | None:
+    text = config.get("text_config")
+    text = {**config, **text} if isinstance(text, dict) else config
+    sizes = (text.get(name) for name in CONTEXT_NAMES)
+    return next((size for size in sizes if isinstance(size, int) and size > 0), None)
 
 
 def short_name(long_name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import json
 import logging
 import os
@@ -236,6 +237,8 @@ def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:
     fits = memory_limit_gb is None or (info.memory_requirement_gb or 0.0) <= memory_limit_gb
     is_chat = info.model_type in (ModelType.CHAT, ModelType.MULTIMODAL)
     is_complete = info.error is None and info.metadata.get("has_tokenizer", True)
+    if info.backend_type == "transformers":
+        is_complete = is_complete and all(map(importlib.util.find_spec, ("torch", "transformers")))
     return fits and is_chat and is_complete and info.is_local is True
 
 

@@ -7,8 +7,10 @@ in `choose_dialect`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypedDict
+
+from typing_extensions import NotRequired
 
 from ...types import InferenceRequest
 from ..tool_calls import OutputParser
@@ -17,11 +19,19 @@ Quote = Callable[[str], str]
 """Marks text that comes from outside, so that no special token can be written in it (see `SpecialGuard`)."""
 
 
+Tools = Sequence[Mapping[str, Any]]
+"""Tools as chat templates take them: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+
+
 class Turn(TypedDict):
-    """A message as chat templates take it."""
+    """A message as chat templates take it. `tool_calls` and `name` are for dialects that leave the writing of calls
+    and results to the template."""
 
     role: str
     content: str
+    tool_calls: NotRequired[list[dict[str, Any]]]
+    tool_call_id: NotRequired[str]
+    name: NotRequired[str]
 
 
 class Dialect(Protocol):
@@ -35,6 +45,9 @@ class Dialect(Protocol):
     def turns(self, request: InferenceRequest, quote: Quote = str) -> list[Turn]:
         """The chat as `system`, `user` and `assistant` turns, tools and results written in; everything that is not the
         dialect's own goes through `quote`. Raises `UnsupportedFeatureError` for parts that are not text."""
+
+    def tools(self, request: InferenceRequest, quote: Quote = str) -> Tools | None:
+        """The tools that the chat template is to write; None where there are none, or `turns` hold them already."""
 
     def parser(self, request: InferenceRequest) -> OutputParser:
         """A fresh parser for the answer to `request`."""

@@ -53,6 +53,9 @@ class PromptedDialect:
                 turns.append(Turn(role="user", content=user_text(group, calls, quote)))
         return turns
 
+    def tools(self, request: InferenceRequest, quote: Quote = str) -> None:
+        """None: the turns tell of the tools."""
+
     def parser(self, request: InferenceRequest) -> OutputParser:
         """Calls are looked for only where tools were offered."""
         if offered_tools(request):

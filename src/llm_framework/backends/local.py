@@ -1,0 +1,237 @@
+"""What the backends that run a model on this machine share: `LocalBackend`, and `LocalModel`, which it loads.
+
+Going down: dialect, chat template, tokenizer, scheduler. Coming up: text and calls. A backend adds how a model is
+loaded and how its tokens are drawn.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..decoding.answer import Answer
+from ..decoding.chat_template import GemmaTemplate, JinjaTemplate, PlainTemplate, SpecialGuard, Template
+from ..errors import ContextOverflowError, InvalidRequestError, LLMFrameworkError, UnsupportedFeatureError
+from ..native.model import DEFAULT_MAX_TOKENS
+from ..types import Chunk, GenerationConfig, InferenceRequest, Timings, Usage
+from .base import ModelBackend
+
+if TYPE_CHECKING:
+    from ..decoding.dialects import Dialect
+    from ..native.scheduler import Generation, Scheduler
+    from ..native.tokenizer import Tokenizer
+    from ..registry import ModelInfo
+
+# Templates and tokenizers take a millisecond for so many characters and more; longer chats are left to a thread.
+_INLINE_CHARS = 4096
+_SAMPLING = (
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty",
+    "logit_bias",
+)  # fmt: skip
+
+
+class LocalBackend(ModelBackend):
+    """A model on this machine. A subclass says how it is loaded.
+
+    Requests may come from several event loops at the same time. Closing a stream stops its work before the next token.
+    """
+
+    def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model_info, settings)
+        self._lock = threading.Lock()
+        self._loaded: LocalModel | None = None
+        self._free: weakref.finalize[..., LocalBackend] | None = None
+
+    @abstractmethod
+    def open_model(self) -> LocalModel:
+        """Load the model; called in a thread. Raises `ModelLoadError`."""
+
+    async def load_model(self) -> None:
+        """Read the weights, in a thread. Several calls at once read them once. Raises `ModelLoadError`."""
+        await self._require_loaded()
+
+    async def unload_model(self) -> None:
+        """Free the weights and end the thread; requests that still run fail with `ProviderUnavailableError`."""
+        from anyio import to_thread
+
+        await to_thread.run_sync(self._close)
+
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
+        """Answer `request`, see `ModelBackend.stream`. Raises `UnsupportedFeatureError` for what the model cannot take,
+        `ContextOverflowError` where the prompt leaves no room for an answer."""
+        started = time.monotonic()
+        loaded = await self._require_loaded()
+        load_seconds = time.monotonic() - started
+        prompt = await self._prepare(loaded, request)
+        answer = loaded.answer(request)
+        generation = loaded.submit(prompt, request.config)
+        try:
+            async for event in generation:
+                for chunk in answer.feed(event):
+                    yield chunk
+                if answer.stopped:
+                    break
+            for chunk in answer.finish():
+                yield chunk
+        finally:
+            generation.cancel()
+        timings = _timings(generation, started, load_seconds)
+        usage = Usage(len(prompt), answer.num_tokens)
+        yield answer.last_chunk(generation.finish_reason == "length", usage, timings)
+
+    async def count_tokens(self, request: InferenceRequest) -> int:
+        """The tokens of the request's prompt, with all that the chat template and the tools add."""
+        return len(await self._prepare(await self._require_loaded(), request))
+
+    async def token_ids(self, text: str) -> list[int]:
+        """The tokens of a plain text, without the chat template."""
+        return (await self._require_loaded()).tokenizer.encode(text, parse_special=False)
+
+    async def _require_loaded(self) -> LocalModel:
+        loaded = self._loaded
+        if loaded is None:
+            from anyio import to_thread
+
+            loaded = await to_thread.run_sync(self._load, abandon_on_cancel=True)
+        return loaded
+
+    def _load(self) -> LocalModel:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self.open_model()
+                # Also where nobody unloads it: when the backend is forgotten, and when the interpreter ends.
+                self._free = weakref.finalize(self, self._loaded.close)
+            return self._loaded
+
+    def _close(self) -> None:
+        with self._lock:
+            free, self._loaded, self._free = self._free, None, None
+        if free is not None:
+            free()
+
+    async def _prepare(self, loaded: LocalModel, request: InferenceRequest) -> list[int]:
+        if sum(len(message.text) for message in request.messages) <= _INLINE_CHARS:
+            return loaded.prompt(request)
+        from anyio import to_thread
+
+        return await to_thread.run_sync(loaded.prompt, request, abandon_on_cancel=True)
+
+
+# --------------------------------------------------------------------------------------------------------- going down
+@dataclass(frozen=True, kw_only=True)
+class LocalModel(ABC):
+    """A model that is ready, and what turns requests into its tokens and back. `stop_ids` end an answer;
+    `recommended` is the sampling that the model's makers name, by the fields of `GenerationConfig`."""
+
+    name: str
+    tokenizer: Tokenizer
+    scheduler: Scheduler
+    template: Template
+    dialect: Dialect
+    guard: SpecialGuard
+    context_length: int
+    vocab_size: int
+    stop_ids: frozenset[int]
+    recommended: Mapping[str, float]
+
+    @abstractmethod
+    def new_sampler(self, config: GenerationConfig, settings: Mapping[str, Any]) -> Any:
+        """What draws the tokens of one answer with these `settings`. Raises ValueError or TypeError where they make
+        no sense."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop the scheduler and free the model. Safe to call twice."""
+
+    def prompt(self, request: InferenceRequest) -> list[int]:
+        """The prompt's token ids."""
+        try:
+            _check_supported(request)
+            turns = self.dialect.turns(request, self.guard.quote)
+            tools = self.dialect.tools(request, self.guard.quote)
+            ids = self.guard.encode(self.template.render(turns, tools), self.tokenizer)
+        except LLMFrameworkError as error:
+            error.model = error.model or self.name
+            raise
+        return ids
+
+    def submit(self, prompt: list[int], config: GenerationConfig) -> Generation:
+        """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""
+        room = self.context_length - len(prompt)
+        if room < 1:
+            message = (
+                f"the prompt has {len(prompt)} tokens, and {self.name} reads {self.context_length} at most, "
+                "the answer included; shorten it"
+            )
+            limit = self.context_length
+            raise ContextOverflowError(message, model=self.name, tokens=len(prompt), limit=limit)
+        max_tokens = min(config.max_tokens or DEFAULT_MAX_TOKENS, room)
+        sampler = self._sampler(config, prompt)
+        return self.scheduler.submit(prompt, sampler, max_tokens=max_tokens, stop_ids=self.stop_ids)
+
+    def answer(self, request: InferenceRequest) -> Answer:
+        """What turns the tokens of the answer to `request` into chunks."""
+        return Answer(request, self.dialect.parser(request), self.visible_bytes, self.tokenizer.token_bytes)
+
+    def visible_bytes(self, token: int) -> bytes:
+        """What a token adds to the answer: nothing, if it is a special one that the dialect does not read."""
+        text = self.tokenizer.token_bytes(token)
+        if self.tokenizer.is_special(token) and text.decode() not in self.dialect.markers:
+            return b""
+        return text
+
+    def _sampler(self, config: GenerationConfig, prompt: list[int]) -> Any:
+        _check_token_ids(config, self.vocab_size)
+        settings: dict[str, Any] = {"temperature": 1.0, **self.recommended}
+        settings |= {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
+        try:
+            sampler = self.new_sampler(config, settings)
+        except (ValueError, TypeError) as error:
+            message = f"{self.name} cannot sample with these settings: {error}"
+            raise InvalidRequestError(message, model=self.name) from error
+        if config.repetition_penalty is not None:
+            sampler.observe(prompt)
+        return sampler
+
+
+def choose_template(source: str | None, tokenizer: Tokenizer, eos_ids: frozenset[int], info: ModelInfo) -> Template:
+    """The template of a model: its own (`source`), else Gemma's form where its tokenizer knows it, else plain text."""
+    names = {id: name for name, id in tokenizer.specials.items()}
+    bos = names.get(tokenizer.bos_id, "") if tokenizer.bos_id is not None else ""
+    eos = next((names[id] for id in sorted(eos_ids) if id in names), "")
+    if info.model_type == "completion":
+        return PlainTemplate(bos)
+    if source is not None:
+        return JinjaTemplate(source, bos_token=bos, eos_token=eos, model=info.name)
+    return GemmaTemplate(bos) if "<start_of_turn>" in tokenizer.specials else PlainTemplate(bos)
+
+
+def _check_supported(request: InferenceRequest) -> None:
+    if request.config.thinking not in (None, "off", 0):
+        message = "this model has no thinking to control; leave thinking out or set it to 'off'"
+        raise UnsupportedFeatureError(message, feature="thinking")
+
+
+def _check_token_ids(config: GenerationConfig, vocab_size: int) -> None:
+    wrong = next((id for id in config.logit_bias or () if not 0 <= id < vocab_size), None)
+    if wrong is not None:
+        raise InvalidRequestError(f"logit_bias names the token {wrong}; the vocabulary has {vocab_size} tokens")
+
+
+def _timings(generation: Generation, started: float, load_seconds: float) -> Timings:
+    now = time.monotonic()
+    times = generation.times
+    first_token = times.first_token or now
+    return Timings(
+        queue=times.admitted - times.submitted,
+        load=load_seconds,
+        prefill=first_token - times.admitted,
+        first_token=first_token - started,
+        decode=(times.finished or now) - first_token,
+        total=now - started,
+    )

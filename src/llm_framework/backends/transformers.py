@@ -1,0 +1,273 @@
+"""`HuggingFaceBackend`: text models of every family that Transformers runs, on the processor or an accelerator."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..decoding.chat_template import SpecialGuard
+from ..decoding.dialects import choose_dialect
+from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyError, ModelLoadError
+from ..native.model import recommended_sampling
+from ..native.scheduler import Scheduler
+from ..registry.discovery import CONTEXT_NAMES
+from ..types import GenerationConfig
+from .local import LocalBackend, LocalModel, choose_template
+
+if TYPE_CHECKING:
+    from ..registry import ModelInfo
+    from .torch_engine import TorchEngine
+    from .torch_sampling import TorchSampler
+
+MAX_BATCH = 16
+UNKNOWN_CONTEXT = 4096  # for the few models whose files do not say how much they read
+_DTYPES = ("auto", "float32", "float16", "bfloat16")
+_QUANTIZATIONS = {"4bit": "load_in_4bit", "int4": "load_in_4bit", "8bit": "load_in_8bit", "int8": "load_in_8bit"}
+# What ends a turn in templates whose models' files name the end of a text only.
+_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "<turn|>")
+
+
+class HuggingFaceBackend(LocalBackend):
+    """A Hugging Face folder (config.json, safetensors, tokenizer) in Transformers.
+
+    `settings`: `device` ("cuda", "cuda:1", "mps", "cpu"; default: an accelerator where there is one), `dtype`
+    ("float32", "float16", "bfloat16", or "auto" for the file's own; default: float32 on the processor, else "auto"),
+    `device_map` (as Transformers takes it, needs accelerate), `quantization` ("4bit" or "8bit", needs bitsandbytes),
+    `trust_remote_code` (default False: code that comes with a model is not run), `num_threads` (torch's, in the whole
+    process), `max_batch` (requests that decode in turn). Pickled weights are refused. Requests may come from several
+    event loops at the same time. Closing a stream stops its work before the next token.
+    """
+
+    def open_model(self) -> HubModel:
+        """Read the folder."""
+        return load(self.model_info, self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubModel(LocalModel):
+    """A model in Transformers."""
+
+    engine: TorchEngine
+
+    def new_sampler(self, config: GenerationConfig, settings: Mapping[str, Any]) -> TorchSampler:
+        """A sampler on the device of the model."""
+        from .torch_sampling import TorchSampler
+
+        seed = secrets.randbits(63) if config.seed is None else config.seed % 2**64
+        return TorchSampler(seed, num_logprobs=-1 if config.logprobs is None else config.logprobs, **settings)
+
+    def visible_bytes(self, token: int) -> bytes:
+        """What a token adds to the answer: nothing, if the model's files declare it special and the dialect does not
+        read it."""
+        text = self.tokenizer.token_bytes(token)
+        if self.tokenizer.is_silent(token) and text.decode() not in self.dialect.markers:
+            return b""
+        return text
+
+    def close(self) -> None:
+        """Stop the scheduler and free the model. Safe to call twice."""
+        self.scheduler.close()
+        self.engine.close()
+
+
+def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
+    """Read the folder and choose what fits the model. Raises `ModelLoadError` and `MissingDependencyError`."""
+    from .hub_tokenizer import HubTokenizer
+    from .torch_engine import TorchEngine, TorchRow
+
+    folder = _checked_folder(model_info)
+    transformers = _require_transformers()
+    options = _load_options(settings)
+    with _typed_errors(folder, model_info.name), _quiet(transformers):
+        trust = {"trust_remote_code": bool(settings.get("trust_remote_code")), "local_files_only": True}
+        hub_tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trust)
+        network = transformers.AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **trust, **options)
+        if "device_map" not in options:
+            network.to(_device(settings))
+        engine = TorchEngine(network.eval())
+    source = _chat_template(hub_tokenizer)
+    eos_ids = _eos_ids(network, hub_tokenizer)
+    tokenizer = HubTokenizer(hub_tokenizer, eos_ids=eos_ids)
+    dialect, specials = choose_dialect(source), tokenizer.specials
+    ends = [*dialect.ends, *(name for name in _TURN_ENDS if source and name in source)]
+    max_batch = settings.get("max_batch") or MAX_BATCH
+    return HubModel(
+        name=model_info.name,
+        engine=engine,
+        tokenizer=tokenizer,
+        scheduler=Scheduler(
+            engine, TorchRow, name=model_info.name, max_batch=max_batch, prefill_tokens=engine.prefill_tokens
+        ),
+        template=choose_template(source, tokenizer, eos_ids, model_info),
+        dialect=dialect,
+        guard=SpecialGuard(specials),
+        context_length=_context_length(network, hub_tokenizer, model_info),
+        vocab_size=network.get_input_embeddings().weight.shape[0],
+        stop_ids=eos_ids | {specials[name] for name in ends if name in specials},
+        recommended=recommended_sampling(_json(folder / "generation_config.json")),
+    )
+
+
+# ------------------------------------------------------------------------------------------------- before the loading
+def _checked_folder(model_info: ModelInfo) -> Path:
+    """The model's folder, which has what is needed. Weights are looked at by name alone: nothing is unpickled."""
+    name, path = model_info.name, model_info.path
+    if path is None:
+        message = f"the model {name!r} has no path; name a folder, as in transformers:/path/to/folder"
+        raise ModelLoadError(message, model=name)
+    folder = Path(path).expanduser()
+    if not (folder / "config.json").is_file():
+        fault = f"{folder} is no Hugging Face folder: it has no config.json"
+    elif not any(folder.glob("*.safetensors")):
+        pickled = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in folder.glob(pattern))
+        fault = f"{folder} has no safetensors file"
+        if pickled:
+            fault = (
+                f"{folder} has pickled weights only ({', '.join(pickled[:3])}), which can run code when they are read "
+                "and are refused; convert them to safetensors"
+            )
+    else:
+        return folder
+    raise ModelLoadError(fault, model=name, path=str(folder))
+
+
+def _require_transformers() -> Any:
+    try:
+        import torch  # noqa: F401 - Transformers imports without it, and then has no models
+        import transformers
+    except ImportError as error:
+        raise MissingDependencyError("the backend 'transformers'", "transformers") from error
+    return transformers
+
+
+def _load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `from_pretrained` is told beside the folder. Raises `ConfigurationError` for a value that is unknown."""
+    options: dict[str, Any] = {"dtype": _dtype(settings)}
+    if settings.get("device_map") is not None:
+        _require("accelerate", "spreading a model over devices (device_map)")
+        options["device_map"] = settings["device_map"]
+    if settings.get("quantization") is not None:
+        options["quantization_config"] = _quantization(str(settings["quantization"]))
+        options.setdefault("device_map", {"": _device(settings)})
+    if settings.get("num_threads") and _device(settings) == "cpu":
+        import torch
+
+        torch.set_num_threads(int(settings["num_threads"]))
+    return options
+
+
+def _device(settings: Mapping[str, Any]) -> str:
+    import torch
+
+    if settings.get("device") not in (None, "auto"):
+        device = str(settings["device"])
+        try:
+            torch.device(device)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigurationError(f"device is {device!r}, which torch does not know; try cpu or cuda") from error
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ConfigurationError(f"device is {device!r}, and torch finds no CUDA device here; use cpu")
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _dtype(settings: Mapping[str, Any]) -> str:
+    dtype = settings.get("dtype")
+    if dtype is None:
+        return "float32" if _device(settings) == "cpu" and settings.get("device_map") is None else "auto"
+    name = str(dtype).removeprefix("torch.")
+    if name not in _DTYPES:
+        raise ConfigurationError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
+    return name
+
+
+def _quantization(name: str) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if name not in _QUANTIZATIONS:
+        raise ConfigurationError(f"quantization is {name!r}; this backend knows {', '.join(_QUANTIZATIONS)}")
+    for package in ("bitsandbytes", "accelerate"):
+        _require(package, f"quantization={name!r}")
+    config: Any = BitsAndBytesConfig
+    return config(**{_QUANTIZATIONS[name]: True})
+
+
+def _require(package: str, feature: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise MissingDependencyError(f"{feature} with the backend 'transformers'", "transformers-gpu")
+
+
+@contextmanager
+def _typed_errors(folder: Path, name: str) -> Iterator[None]:
+    """Whatever Transformers, torch and safetensors raise while they load, as a `ModelLoadError` of one sentence."""
+    try:
+        yield
+    except LLMFrameworkError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        if "trust_remote_code" in said:
+            message = f"{folder} needs code that comes with it, which is not run unless trust_remote_code is set"
+        elif type(error).__name__ == "OutOfMemoryError":
+            message = f"{folder} does not fit the device's memory; set dtype, quantization or device_map"
+        else:
+            message = f"{folder} cannot be loaded by Transformers: {type(error).__name__}: {said[:300]}"
+        raise ModelLoadError(message, model=name, path=str(folder)) from error
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without Transformers' progress bars, which a library does not draw."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+# ----------------------------------------------------------------------------------------------------- what it says
+def _chat_template(tokenizer: Any) -> str | None:
+    template = tokenizer.chat_template
+    if isinstance(template, dict):  # several, by purpose
+        template = template.get("tool_use") or template.get("default")
+    return template if isinstance(template, str) else None
+
+
+def _eos_ids(network: Any, tokenizer: Any) -> frozenset[int]:
+    sources = (network.generation_config, network.config, network.config.get_text_config(), tokenizer)
+    ids: set[int] = set()
+    for source in sources:
+        value = getattr(source, "eos_token_id", None)
+        ids.update(value if isinstance(value, (list, tuple)) else () if value is None else (value,))
+    return frozenset(ids)
+
+
+def _context_length(network: Any, tokenizer: Any, model_info: ModelInfo) -> int:
+    """What the model can read: by its config, else by its tokenizer; the registry may set less."""
+    config = network.config.get_text_config()
+    named = (getattr(config, name, None) for name in CONTEXT_NAMES)
+    limit: int | None = next((limit for limit in named if isinstance(limit, int) and limit > 0), None)
+    if limit is None and 0 < tokenizer.model_max_length < 10**9:
+        limit = int(tokenizer.model_max_length)
+    if limit is None:
+        limit = model_info.context_length or UNKNOWN_CONTEXT
+    return min(limit, model_info.context_length or limit)
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
