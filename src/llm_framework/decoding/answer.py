@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..types import Chunk, FinishReason, InferenceRequest, Timings, TokenLogprob, Usage
 from .text_stream import TextStream
-from .tool_calls import OutputParser, Piece
+from .tool_calls import OutputParser, Piece, Thought
 
 
 class DrawnToken(Protocol):
@@ -74,4 +74,6 @@ class Answer:
 
 
 def _as_chunk(piece: Piece) -> Chunk:
+    if isinstance(piece, Thought):
+        return Chunk(thinking=piece.text)
     return Chunk(text=piece) if isinstance(piece, str) else Chunk(tool_call=piece)

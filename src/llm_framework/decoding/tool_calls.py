@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from typing import Any, Protocol, Union
 
 from ..types import ToolCallDelta, new_call_id
@@ -15,7 +16,15 @@ from ..types import ToolCallDelta, new_call_id
 CALL_START = "<tool_call>"
 CALL_END = "</tool_call>"
 
-Piece = Union[str, ToolCallDelta]
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """Text that the model wrote for itself, before its answer."""
+
+    text: str
+
+
+Piece = Union[str, Thought, ToolCallDelta]
 
 # What precedes the arguments in a call whose arguments can be passed on while they are still being written.
 _HEAD = re.compile(r'\s*\{\s*"name"\s*:\s*("(?:[^"\\]|\\.)*")\s*,\s*"(?:arguments|parameters)"\s*:\s*', re.DOTALL)
@@ -27,8 +36,9 @@ _INSIDE_STRING = re.compile(r'["\\\n<]')
 class OutputParser(Protocol):
     """Takes what the model writes, in pieces; gives text and tool-call pieces."""
 
-    num_calls: int
-    """The tool calls begun so far."""
+    @property
+    def num_calls(self) -> int:
+        """The tool calls begun so far."""
 
     def feed(self, text: str) -> list[Piece]:
         """What is certain after this piece."""

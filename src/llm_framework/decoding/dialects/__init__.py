@@ -55,6 +55,24 @@ class Dialect(Protocol):
 
 def choose_dialect(template_source: str | None = None) -> Dialect:
     """The dialect of the model whose chat template is `template_source` (None: it has none)."""
+    source = template_source or ""
+    if "tools" in source:
+        if "<start_function_call>" in source:
+            from .gemma_native import FunctionGemmaDialect
+
+            return FunctionGemmaDialect()
+        if "<|tool_call>" in source:
+            from .gemma_native import Gemma4Dialect
+
+            return Gemma4Dialect()
+        if "<tool_call>" in source and "<function=" not in source:  # Qwen 3.5 writes calls as XML
+            from .hermes import HermesDialect
+
+            return HermesDialect()
+        if "<|python_tag|>" in source or "Environment: ipython" in source:
+            from .llama import LlamaDialect
+
+            return LlamaDialect()
     from .prompted import PromptedDialect
 
     return PromptedDialect()

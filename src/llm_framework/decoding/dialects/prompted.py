@@ -40,7 +40,7 @@ class PromptedDialect:
         that comes later goes to the head of the next user turn."""
         messages = request.messages
         num_leading = next((i for i, message in enumerate(messages) if message.role != "system"), len(messages))
-        leading = [quote(_text(message)) for message in messages[:num_leading]]
+        leading = [quote(message_text(message)) for message in messages[:num_leading]]
         system = system_text(leading, offered_tools(request), request.response_format, quote)
         turns = [Turn(role="system", content=system)] if system else []
         calls: Sequence[ToolCall] = ()
@@ -117,7 +117,7 @@ def model_text(messages: Sequence[Message], tools: Sequence[ToolSpec] = (), quot
     """What the model said, as it wrote it: text, then its calls, one a line."""
     lines: list[str] = []
     for message in messages:
-        text = _text(message)
+        text = message_text(message)
         lines += [quote(text)] if text else []
         lines += [call_text(call, tools, quote) for call in message.tool_calls]
     return "\n".join(lines)
@@ -139,7 +139,7 @@ def user_text(messages: Iterable[Message], calls: Sequence[ToolCall] = (), quote
     order = {call.id: position for position, call in enumerate(calls)}
     results = [result for message in said for result in message.tool_results]
     results.sort(key=lambda result: order.get(result.call_id, len(order)))
-    texts = [quote(text) for text in map(_text, said) if text]
+    texts = [quote(text) for text in map(message_text, said) if text]
     blocks = ["\n".join(result_text(result, quote) for result in results), *texts]
     return "\n\n".join(block for block in blocks if block)
 
@@ -147,7 +147,7 @@ def user_text(messages: Iterable[Message], calls: Sequence[ToolCall] = (), quote
 def result_text(result: ToolResult, quote: Quote = str) -> str:
     """One result; an error says so."""
     if not isinstance(result.content, str):
-        _check_parts(result.content)
+        check_parts(result.content)
     return f"{RESULT_START}{'Error: ' if result.is_error else ''}{quote(result.text)}{RESULT_END}"
 
 
@@ -157,12 +157,14 @@ def _in_order(arguments: Mapping[str, object], name: str, tools: Sequence[ToolSp
     return {key: arguments[key] for key in [*declared, *(key for key in arguments if key not in declared)]}
 
 
-def _text(message: Message) -> str:
-    _check_parts(message.parts)
+def message_text(message: Message) -> str:
+    """The text of a message, which holds nothing that must be seen or heard (see `check_parts`)."""
+    check_parts(message.parts)
     return message.text
 
 
-def _check_parts(parts: Iterable[Part]) -> None:
+def check_parts(parts: Iterable[Part]) -> None:
+    """Raise `UnsupportedFeatureError` for a part that is not text."""
     for part in parts:
         # Earlier thoughts are left out: these models were never shown any.
         if not isinstance(part, (TextPart, ThinkingPart, ToolCall, ToolResult)):
