@@ -258,7 +258,8 @@ def test_native_names_a_path_or_a_model(models_dir: Path, registry: ModelRegistr
     folder = put_folder(models_dir, "m")
     assert registry.get_model(f"native:{folder}").path == folder
     registry.discover_models()
-    assert registry.get_model("transformers:m") == replace(registry.get_model("m"), backend_type="transformers")
+    other = replace(registry.get_model("m"), name="transformers:m", backend_type="transformers")
+    assert registry.get_model("transformers:m") == other
     with pytest.raises(ModelNotFoundError, match="does not exist"):
         registry.get_model("native:/nowhere")
 

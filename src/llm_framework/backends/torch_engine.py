@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
 
 PREFILL_TOKENS = 512
+# Threads that share less work than this wait for each other longer than they work, on a busy machine by far.
+PARAMETERS_PER_THREAD = 25_000_000
 WHOLE_PROMPTS = 1 << 30  # for models that cannot continue a text by more than one token at a time
 
 
@@ -58,12 +60,18 @@ class TorchRow:
 
 
 class TorchEngine:
-    """A causal language model of Transformers. One caller at a time: the scheduler's thread."""
+    """A causal language model of Transformers. One caller at a time: the scheduler's thread.
 
-    def __init__(self, model: Any) -> None:
+    On the processor it computes with at most `num_threads` threads (None: torch's number), small models with fewer.
+    """
+
+    def __init__(self, model: Any, num_threads: int | None = None) -> None:
         import torch
 
         self._torch = torch
+        useful = max(1, model.num_parameters() // PARAMETERS_PER_THREAD)
+        self._num_threads = min(num_threads or torch.get_num_threads(), useful)
+        self._threads_set = False
         self._model = model
         self.device = _input_device(model)
         parameters = inspect.signature(model.forward).parameters
@@ -79,6 +87,10 @@ class TorchEngine:
     def step(self, rows: Sequence[TorchRow]) -> list[Sampled | None]:
         """Append each row's tokens; where the row has a sampler, draw the token that follows. Where it fails, the
         sequences are as before, or have the length -1."""
+        if not self._threads_set:  # here, as it counts for the thread that computes
+            self._threads_set = True
+            if self.device.type == "cpu":
+                self._torch.set_num_threads(self._num_threads)
         with self._torch.inference_mode():
             logits: list[torch.Tensor | None] = []
             try:

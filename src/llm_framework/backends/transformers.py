@@ -39,9 +39,9 @@ class HuggingFaceBackend(LocalBackend):
     `settings`: `device` ("cuda", "cuda:1", "mps", "cpu"; default: an accelerator where there is one), `dtype`
     ("float32", "float16", "bfloat16", or "auto" for the file's own; default: float32 on the processor, else "auto"),
     `device_map` (as Transformers takes it, needs accelerate), `quantization` ("4bit" or "8bit", needs bitsandbytes),
-    `trust_remote_code` (default False: code that comes with a model is not run), `num_threads` (torch's, in the whole
-    process), `max_batch` (requests that decode in turn). Pickled weights are refused. Requests may come from several
-    event loops at the same time. Closing a stream stops its work before the next token.
+    `trust_remote_code` (default False: code that comes with a model is not run), `num_threads` (at most so many; torch
+    may take it for the whole process), `max_batch` (requests that decode in turn). Pickled weights are refused.
+    Requests may come from several event loops at the same time. Closing a stream stops its work before the next token.
     """
 
     def open_model(self) -> HubModel:
@@ -90,7 +90,7 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **trust, **options)
         if "device_map" not in options:
             network.to(_device(settings))
-        engine = TorchEngine(network.eval())
+        engine = TorchEngine(network.eval(), settings.get("num_threads"))
     source = _chat_template(hub_tokenizer)
     eos_ids = _eos_ids(network, hub_tokenizer)
     tokenizer = HubTokenizer(hub_tokenizer, eos_ids=eos_ids)
@@ -155,10 +155,6 @@ def _load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     if settings.get("quantization") is not None:
         options["quantization_config"] = _quantization(str(settings["quantization"]))
         options.setdefault("device_map", {"": _device(settings)})
-    if settings.get("num_threads") and _device(settings) == "cpu":
-        import torch
-
-        torch.set_num_threads(int(settings["num_threads"]))
     return options
 
 

@@ -192,7 +192,11 @@ class ModelRegistry:
     def _local_of_backend(self, name: str, backend_type: str, model: str) -> ModelInfo:
         known = self._find_local(model)
         if known is not None and known.path is not None:
-            return replace(known, backend_type=backend_type)
+            if known.backend_type == backend_type:
+                return known
+            # A name of its own: both may be loaded at once. That our engine refuses the file says nothing here.
+            metadata = {key: value for key, value in known.metadata.items() if key != "error"}
+            return replace(known, name=name, backend_type=backend_type, metadata=metadata)
         path = Path(model).expanduser()
         if not path.exists():
             raise ModelNotFoundError(f"{name!r}: {path} does not exist, and no local model has that name", model=name)
