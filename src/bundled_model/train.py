@@ -192,7 +192,7 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     data = Batches(codec, 1000 * (a.seed + 1) + rank + 100 * step, a.budget, a.max_len)
     shared = random.Random(a.seed + step)
     clock = Clock(a.minutes, a.until, float(state.get("progress", 0)) if a.progress < 0 else a.progress)
-    log = (out / "log.txt").open("a", buffering=1)  # noqa: SIM115  (open as long as the run)
+    log = (out / "log.txt").open("a", buffering=1)
 
     def say(text: str) -> None:
         if rank == 0:
