@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -118,9 +119,10 @@ def check_calls(got: InferenceResponse, tools: list[ToolSpec]) -> None:
         jsonschema.validate(call.arguments, by_name[call.name].parameters)
 
 
+# RANDOM_SCHEMAS=10000 pytest --timeout 0 -k test_an_answer_validates: the long run.
 many = settings(
-    max_examples=60, deadline=None, phases=[Phase.generate], derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    max_examples=int(os.environ.get("RANDOM_SCHEMAS", "300")), deadline=None, phases=[Phase.generate],
+    derandomize=True, database=None, suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
 
@@ -205,7 +207,7 @@ async def test_a_long_answer_uses_its_budget(backend: GemmaNativeBackend) -> Non
 
 
 # --------------------------------------------------------------------------------------------------------------- tools
-@many
+@settings(many, max_examples=60)
 @given(tools=tool_lists, temperature=st.sampled_from([0.0, 1.5]), seed=st.integers(0, 1000))
 async def test_a_forced_call_is_valid(
     backend: GemmaNativeBackend, tools: list[ToolSpec], temperature: float, seed: int

@@ -36,6 +36,9 @@ class Vocabulary(Protocol):
     def specials(self) -> Mapping[str, int]:
         """The special tokens' names and ids."""
 
+    def encode(self, text: str, *, add_bos: bool = False, parse_special: bool = True) -> list[int]:
+        """The ids of a text."""
+
     def token_bytes(self, id: int) -> bytes:
         """What a token stands for."""
 
@@ -177,10 +180,13 @@ class ConstraintCompiler:
                 self._by_bytes = {**plain, **markers}
                 byte_words = [bytes([byte]) for byte in range(256)] + [b"<end>"]
                 self._tokenizers = (
-                    _llguidance_tokenizer(words, specials, self._eos_ids),
-                    _llguidance_tokenizer(byte_words, [256], [256]),
+                    _llguidance_tokenizer(words, specials, self._eos_ids, self._encode),
+                    _llguidance_tokenizer(byte_words, [256], [256], list),
                 )
             return self._tokenizers
+
+    def _encode(self, text: bytes) -> list[int]:
+        return self._vocabulary.encode(text.decode("utf-8", "replace"), parse_special=False)
 
     def _marker(self, name: str) -> str:
         special = self.special(name)
@@ -355,22 +361,28 @@ def _is_whole(matcher: Any, text: bytes) -> bool:
     return bool(state.consume_tokens(list(text))) and bool(state.is_accepting())
 
 
-def _llguidance_tokenizer(words: list[bytes], specials: list[int], eos_ids: list[int]) -> Any:
+def _llguidance_tokenizer(
+    words: list[bytes], specials: list[int], eos_ids: list[int], encode: Callable[[bytes], list[int]]
+) -> Any:
     from llguidance import LLTokenizer, TokenizerWrapper
 
-    return LLTokenizer(TokenizerWrapper(_Words(words, specials, eos_ids[0])), n_vocab=len(words), eos_token=eos_ids)
+    wrapper = TokenizerWrapper(_Words(words, specials, eos_ids[0], encode))
+    return LLTokenizer(wrapper, n_vocab=len(words), eos_token=eos_ids)
 
 
 class _Words:
     """A vocabulary in the form that llguidance reads."""
 
-    def __init__(self, words: list[bytes], specials: list[int], eos_id: int) -> None:
+    def __init__(
+        self, words: list[bytes], specials: list[int], eos_id: int, encode: Callable[[bytes], list[int]]
+    ) -> None:
         self.tokens = words
         self.special_token_ids = specials
         self.eos_token_id = eos_id
         self.bos_token_id = None
+        self._encode = encode
 
     def __call__(self, text: bytes) -> list[int]:
-        # It is asked only where tokens are forced ahead, which is not done here.
-        by_bytes = {word: id for id, word in enumerate(self.tokens)}
-        return [by_bytes[bytes([byte])] for byte in text if bytes([byte]) in by_bytes]
+        """The ids of a text in which no special token stands. Where only one text may follow, the model gets to choose
+        its first token alone, so these have to be the tokens that it was trained on."""
+        return self._encode(text)
