@@ -9,6 +9,7 @@ which no way is short enough is replaced by the first one of that way. All else 
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CACHED = 128
+_NEXT_PART = re.compile(rb"[,}\]]")
+_MAX_SPLITS = 1024
 _LONGEST_TOKEN = 64  # bytes; of the tokens that a way to end is made of
 
 
@@ -86,6 +89,7 @@ class ConstraintCompiler:
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._tokenizers: tuple[Any, Any] | None = None
         self._by_bytes: dict[bytes, int] = {}
+        self._splits: dict[bytes, tuple[int, ...]] = {}
 
     def for_request(self, request: InferenceRequest, tools: Sequence[ToolSpec], max_tokens: int) -> Constraint | None:
         """The constraint of a request that offers `tools`, None where it asks for nothing.
@@ -134,8 +138,16 @@ class ConstraintCompiler:
         """What a token stands for."""
         return self._vocabulary.token_bytes(token)
 
-    def split(self, text: bytes) -> list[int]:
+    def split(self, text: bytes) -> tuple[int, ...]:
         """Tokens that stand for `text`, always the longest one that fits."""
+        found = self._splits.get(text)
+        if found is None:
+            if len(self._splits) >= _MAX_SPLITS:
+                self._splits.clear()
+            found = self._splits[text] = tuple(self._split(text))
+        return found
+
+    def _split(self, text: bytes) -> list[int]:
         by_bytes, tokens, at = self._by_bytes, [], 0
         while at < len(text):
             ends = range(min(len(text), at + _LONGEST_TOKEN), at, -1)
@@ -248,14 +260,19 @@ class FixedConstraint:
         return len(ending) <= num_left or len(self._compiler.split(ending)) <= num_left
 
     def _ending_after(self, word: bytes) -> bytes | None:
-        """A way to end after `word`: what is left of the last one, or the last one still, or a new one."""
-        if self._ending and self._ending.startswith(word):
-            return self._ending[len(word) :]
+        """A way to end after `word`: what is left of the last one, or the last one still, or the end of it where
+        `word` stands for its beginning (another number), or a new one."""
+        ending = self._ending
+        if ending and ending.startswith(word):
+            return ending[len(word) :]
         text = self._text.deep_copy()
         if not text.consume_tokens(list(word)):
             return None
-        if self._ending is not None and _is_whole(text, self._ending):
-            return self._ending
+        if ending is not None:
+            next_part = _NEXT_PART.search(ending, 1)
+            for at in (0, next_part.start()) if next_part else (0,):
+                if _is_whole(text, ending[at:]):
+                    return ending[at:]
         scan = None
         if self._scan is not None:
             scan = self._scan.copy()
