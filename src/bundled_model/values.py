@@ -5,25 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .words import (
-    ADJ,
-    ANIMAL,
-    COLOR,
-    DEPARTMENT,
-    FOOD,
-    JOB,
-    LANGUAGE,
-    MONTH,
-    NOUN,
-    PLANT,
-    ROOM,
-    SPORT,
-    SUBJECT,
-    UNIT,
-    VERB,
-    WEEKDAY,
-    Words,
-)
+from .words import ADJ, ANIMAL, COLOR, DEPARTMENT, FOOD, JOB, LANGUAGE, MONTH, NOUN, PLANT, ROOM, SPORT, SUBJECT, UNIT, VERB, WEEKDAY, Words
 
 CURRENCY = ("USD EUR GBP JPY CHF dollars euros pounds yen francs rupees pesos crowns SEK NOK DKK PLN CAD AUD NZD CNY yuan won INR BRL reais MXN "
             "zloty rubles lira shillings rand krona").split()

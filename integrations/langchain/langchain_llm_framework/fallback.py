@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -31,7 +31,8 @@ from .chat_models import FrameworkChatModel
 
 logger = logging.getLogger(__name__)
 
-G = TypeVar("G", ChatGeneration, ChatGenerationChunk)
+G = TypeVar("G", bound=ChatGeneration)
+Chunks = Generator[ChatGenerationChunk, None, None]
 
 # What a stranger's model raises for the causes of `FALLBACK_ERRORS`; names that langchain-core lacks are left out.
 _CAUSES = ("ModelRateLimitError", "ModelAPIError", "ModelConnectionError", "ModelTimeoutError", "ModelNotFoundError")
@@ -84,7 +85,8 @@ class FallbackChatModel(BaseChatModel):
 
     def __init__(self, models: Sequence[BaseChatModel | str], **kwargs: Any) -> None:
         """See the fields; LangChain's own (`cache`, `callbacks`, `tags`, …) are taken too."""
-        super().__init__(models=[FrameworkChatModel(m) if isinstance(m, str) else m for m in models], **kwargs)
+        members = [FrameworkChatModel(m) if isinstance(m, str) else m for m in models]
+        super().__init__(**{"models": members, **kwargs})
 
     # ------------------------------------------------------------------------------------------------- what it is
     @property
@@ -159,7 +161,7 @@ class FallbackChatModel(BaseChatModel):
         for member in self._members(self._options(kwargs)):
             shown = False
             try:
-                with closing(_once_visible(_chunks(member, messages, stop))) as chunks:
+                with closing(_chunks(member, messages, stop)) as stream, closing(_once_visible(stream)) as chunks:
                     for chunk in chunks:
                         told = chunk if shown else failures.told_in_chunk(chunk)
                         shown = True
@@ -307,7 +309,7 @@ async def _await(model: BaseChatModel) -> None:
         await model.rate_limiter.aacquire(blocking=True)
 
 
-def _chunks(member: _Member, messages: list[BaseMessage], stop: list[str] | None) -> Iterator[ChatGenerationChunk]:
+def _chunks(member: _Member, messages: list[BaseMessage], stop: list[str] | None) -> Chunks:
     _wait(member.model)
     if type(member.model)._stream is BaseChatModel._stream:
         yield _as_chunk(member.model._generate(messages, stop=stop, **member.options))
@@ -335,7 +337,7 @@ def _as_chunk(result: ChatResult) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=chunk, generation_info=result.generations[0].generation_info)
 
 
-def _once_visible(chunks: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
+def _once_visible(chunks: Chunks) -> Chunks:
     """The chunks, held back until one shows something: some makers' streams open with an empty one."""
     held: list[ChatGenerationChunk] | None = []
     for chunk in chunks:
@@ -403,7 +405,7 @@ class _Failures:
 
     def _tell(self, generation: G) -> G:
         if self._attempts:
-            metadata = generation.message.response_metadata
+            metadata: dict[str, Any] = generation.message.response_metadata
             metadata["attempts"] = [*self._attempts, *metadata.get("attempts", ())]
         return generation
 
