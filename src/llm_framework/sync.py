@@ -6,6 +6,7 @@ callers run on their own loop. It works in any thread, inside a running event lo
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import os
@@ -33,10 +34,10 @@ class _Portal:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        ready: Future[BlockingPortal] = Future()
+        ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
         self._thread = threading.Thread(target=anyio.run, args=(_serve, ready), daemon=True, name="llm-framework-sync")
         self._thread.start()
-        self.portal = ready.result()
+        self.portal, self.loop = ready.result()
 
     @property
     def is_this_thread(self) -> bool:
@@ -48,9 +49,9 @@ class _Portal:
             self._thread.join(CLEAN_UP_TIME)
 
 
-async def _serve(ready: Future[BlockingPortal]) -> None:
+async def _serve(ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> None:
     async with BlockingPortal() as portal:
-        ready.set_result(portal)
+        ready.set_result((portal, asyncio.get_running_loop()))
         await portal.sleep_until_stopped()
 
 
@@ -120,7 +121,8 @@ class _Call:
             finally:
                 ended.set()
 
-        self.future: Future[Any] = portal.portal.start_task_soon(work)
+        # Not the portal's own `start_task_soon`: that waits for the loop to take the task, a second change of threads.
+        self.future: Future[Any] = asyncio.run_coroutine_threadsafe(work(), portal.loop)
 
     def cancel(self, wait: bool = True) -> None:
         if self.future.cancel() and wait and not self._portal.is_this_thread:
