@@ -4,8 +4,8 @@
 
 Each measured thing is one whole call, from the prompt to the whole answer: `invoke` and `stream` of LangChain's models,
 `complete` and `stream_complete` of LlamaIndex's, blocking and asynchronous. The calls are interleaved in one run, so
-that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and llama-index-llms-openai-like
-are measured where they are installed.
+that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and
+llama-index-llms-openai-like are measured where they are installed.
 """
 
 from __future__ import annotations

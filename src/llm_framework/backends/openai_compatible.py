@@ -25,7 +25,7 @@ from ..errors import (
     StreamInterruptedError,
     UnsupportedFeatureError,
 )
-from ..gateways import GATEWAYS, GENERIC, PROTOCOL, Gateway
+from ..gateways import GATEWAYS, GENERIC, Gateway
 from ..types import Chunk, InferenceRequest
 from . import chat_request, http_errors
 from .base import ModelBackend
