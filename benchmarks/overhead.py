@@ -4,14 +4,16 @@
 
 Each measured thing is one whole call, from the prompt to the whole answer: `invoke` and `stream` of LangChain's models,
 `complete` and `stream_complete` of LlamaIndex's, blocking and asynchronous. The calls are interleaved in one run, so
-that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and llama-index-llms-openai-like
-are measured where they are installed.
+that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and
+llama-index-llms-openai-like are measured where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import random
 import statistics
 import subprocess
 import sys
@@ -102,48 +104,79 @@ def cases(url: str) -> list[Case]:
     return found
 
 
-async def measure_async(some: list[Case], rounds: int, times: dict[Case, list[float]]) -> None:
-    """Time the asynchronous calls in turn, all on one event loop."""
-    for number in range(rounds + WARM_UP):
-        for case in some:
-            assert case.acall is not None
-            started = time.perf_counter()
-            length = await case.acall()
-            if number >= WARM_UP:
-                times[case].append(time.perf_counter() - started)
-            assert length > 0
+class Times(NamedTuple):
+    """What each call took, in seconds: by the clock, and of this process's processor time, which a busy machine
+    disturbs less."""
+
+    clock: list[float]
+    processor: list[float]
+
+    def add(self, clock: float, processor: float) -> None:
+        """One more call, by the readings of both clocks before it."""
+        self.clock.append(time.perf_counter() - clock)
+        self.processor.append(time.process_time() - processor)
 
 
-def measure(some: list[Case], rounds: int) -> dict[Case, list[float]]:
-    """Seconds of each call, a value a round."""
-    times: dict[Case, list[float]] = {case: [] for case in some}
-    blocking = [case for case in some if case.call is not None]
-    for number in range(rounds + WARM_UP):
-        for case in blocking:
+def measure(some: list[Case], rounds: int) -> dict[Case, Times]:
+    """Time the calls in turn, in another order each round; the asynchronous ones all on one event loop."""
+    times = {case: Times([], []) for case in some}
+    gc.collect()
+    gc.freeze()  # what the imports left is not searched again during the calls
+    for turn in _turns([case for case in some if case.call is not None], rounds):
+        for case, record in turn:
             assert case.call is not None
-            started = time.perf_counter()
-            length = case.call()
-            if number >= WARM_UP:
-                times[case].append(time.perf_counter() - started)
-            assert length > 0
-    asyncio.run(measure_async([case for case in some if case.acall is not None], rounds, times))
+            before = time.perf_counter(), time.process_time()
+            assert case.call() > 0
+            if record:
+                times[case].add(*before)
+    asyncio.run(_measure_async([case for case in some if case.acall is not None], rounds, times))
     return times
 
 
-def table(times: dict[Case, list[float]]) -> str:
+async def _measure_async(some: list[Case], rounds: int, times: dict[Case, Times]) -> None:
+    for turn in _turns(some, rounds):
+        for case, record in turn:
+            assert case.acall is not None
+            before = time.perf_counter(), time.process_time()
+            assert await case.acall() > 0
+            if record:
+                times[case].add(*before)
+
+
+def _turns(some: list[Case], rounds: int) -> Iterator[list[tuple[Case, bool]]]:
+    """The cases of each round, shuffled, and whether the round counts or only warms up."""
+    order = random.Random(0)
+    for number in range(rounds + WARM_UP):
+        yield [(case, number >= WARM_UP) for case in order.sample(some, len(some))]
+
+
+def table(times: dict[Case, Times]) -> str:
     """A line for each kind of call: medians in milliseconds, and ours as a part of the other's."""
-    medians = {case: 1e3 * statistics.median(values) for case, values in times.items()}
-    lines = [f"{'call':22s} {'ours ms':>9s} {'other ms':>9s} {'ratio':>6s}  other"]
-    for case, ours in medians.items():
-        if case.library != "ours":
-            continue
-        other = next((c for c in medians if c.kind == case.kind and c.library != "ours"), None)
-        rest = f" {medians[other]:9.2f} {ours / medians[other]:6.2f}  {other.library}" if other else ""
-        lines.append(f"{case.kind:22s} {ours:9.2f}{rest}")
+    lines = [f"{'':22s} {'milliseconds':>24s}   {'of processor time':>24s}", f"{'call':22s}" + _HEAD + "  " + _HEAD]
+    for case, ours in times.items():
+        if case.library == "ours":
+            other = next((c for c in times if c.kind == case.kind and c.library != "ours"), None)
+            theirs = times[other] if other else None
+            columns = [
+                _columns(ours.clock, theirs and theirs.clock),
+                _columns(ours.processor, theirs and theirs.processor),
+            ]
+            lines.append(f"{case.kind:22s}" + "  ".join(columns) + (f"  {other.library}" if other else ""))
     return "\n".join(lines)
 
 
-def plot(times: dict[Case, list[float]], file: Path) -> None:
+_HEAD = f" {'ours':>7s} {'other':>7s} {'ratio':>7s}"
+
+
+def _columns(ours: list[float], others: list[float] | None) -> str:
+    mine = 1e3 * statistics.median(ours)
+    if not others:
+        return f" {mine:7.2f} {'':7s} {'':7s}"
+    other = 1e3 * statistics.median(others)
+    return f" {mine:7.2f} {other:7.2f} {mine / other:7.2f}"
+
+
+def plot(times: dict[Case, Times], file: Path) -> None:
     """The medians side by side."""
     import matplotlib
 
@@ -153,7 +186,7 @@ def plot(times: dict[Case, list[float]], file: Path) -> None:
     kinds = list(dict.fromkeys(case.kind for case in times))
     figure, axes = pyplot.subplots(figsize=(7, 4))
     for offset, ours in ((0.2, True), (-0.2, False)):
-        some = {case.kind: values for case, values in times.items() if (case.library == "ours") is ours}
+        some = {case.kind: values.clock for case, values in times.items() if (case.library == "ours") is ours}
         widths = [1e3 * statistics.median(some[kind]) if kind in some else 0.0 for kind in kinds]
         places = [number + offset for number in range(len(kinds))]
         label = "llm-framework" if ours else "ChatOpenAI, OpenAILike"

@@ -474,6 +474,11 @@ class ResponseBuilder:
         self._dropped = chunk.dropped_parameters or self._dropped
         self._data.update(chunk.provider_data)
 
+    @property
+    def timings(self) -> Timings:
+        """The last ones given, else zeros."""
+        return self._last or Timings()
+
     def response(self, **fields: Any) -> InferenceResponse:
         """The answer so far; `fields` override or add to what the chunks said."""
         parts: list[Part] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from .chat_server import DONE, Reply, Request, call_delta, delta, error_reply, frame, json_reply
 
-NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen".split()
+COUNTING = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
 
 def answer(request: Request) -> Reply:
@@ -62,7 +62,7 @@ def _text(body: Any) -> str:
     results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
     if results and body["messages"][-1]["role"] == "tool":
         return f"The tool says: {results[-1]}"
-    return " ".join(NUMBERS)
+    return COUNTING
 
 
 _JOKE = {"type": "object", "properties": {"setup": {"type": "string"}, "punchline": {"type": "string"}}}
@@ -109,5 +109,6 @@ def _instance(schema: Any, root: Any, text: str) -> Any:
         return [_instance(schema.get("items", {}), root, text)]
     if kind in ("integer", "number"):
         return int((re.findall(r"\d+", text) or ["1"])[0])
-    words = {"boolean": True, "null": None}
-    return words.get(str(kind), "San Francisco" if "San Francisco" in text else "some text")
+    values: dict[str, Any] = {"boolean": True, "null": None}
+    known = next((name for name in ("San Francisco", "你好", "こんにちは") if name in text), "some text")
+    return values.get(str(kind), known)

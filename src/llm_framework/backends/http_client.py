@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import ssl
 import threading
+import urllib.request
 from collections.abc import AsyncGenerator, Callable
 from functools import lru_cache
 
@@ -23,12 +24,12 @@ class LoopClients:
     and anyio see to that), and with it goes the client, on the loop where it belongs.
     """
 
-    def __init__(self, make: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, make: Callable[[], HttpClient]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._held: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+        self._held: dict[asyncio.AbstractEventLoop, tuple[HttpClient, AsyncGenerator[None, None]]] = {}
 
-    async def get(self) -> httpx.AsyncClient:
+    async def get(self) -> HttpClient:
         """The running loop's client."""
         loop = asyncio.get_running_loop()
         held = self._held.get(loop)
@@ -60,7 +61,7 @@ class LoopClients:
         return len(self._held)
 
 
-async def _keep(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+async def _keep(client: HttpClient) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
@@ -71,16 +72,37 @@ async def _close(keeper: AsyncGenerator[None, None]) -> None:
     await keeper.aclose()
 
 
-def make_client(url: httpx.URL, *, connect_timeout: float | None, max_idle: int) -> httpx.AsyncClient:
-    """A client for one server. It follows no redirect: that could carry the key to another host. Limits of time other
-    than that for connecting are the engine's."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(None, connect=connect_timeout),
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_idle, keepalive_expiry=KEEPALIVE),
-        follow_redirects=False,
-        verify=tls_context(),
-        trust_env=not _is_loopback(url.host),  # a proxy would look for 127.0.0.1 on its own machine
-    )
+class HttpClient:
+    """The connections to one server. Made of httpx's transport alone: what its client adds (cookies, redirects that
+    could carry the key to another host, its own authentication) is not wanted here and costs as much as the rest."""
+
+    def __init__(self, url: httpx.URL, *, connect_timeout: float | None, max_idle: int) -> None:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=max_idle, keepalive_expiry=KEEPALIVE)
+        self._transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits, proxy=_proxy_for(url))
+        # Limits of time other than that for connecting are the engine's.
+        self._extensions = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
+        self.is_closed = False
+
+    async def post(self, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
+        """Send, and return the response when its headers have come; its body is still to be read, or closed. Raises
+        httpx's errors."""
+        request = httpx.Request("POST", url, headers=headers, content=content, extensions=self._extensions)
+        return await self._transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self.is_closed = True
+        await self._transport.aclose()
+
+
+def _proxy_for(url: httpx.URL) -> str | None:
+    """The proxy that the environment names for this address. None for this machine: a proxy would look for 127.0.0.1
+    on its own."""
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(url.scheme) or proxies.get("all")
+    if not proxy or _is_loopback(url.host) or urllib.request.proxy_bypass(url.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 @lru_cache(maxsize=1)

@@ -25,12 +25,12 @@ from ..errors import (
     StreamInterruptedError,
     UnsupportedFeatureError,
 )
-from ..gateways import GATEWAYS, GENERIC, PROTOCOL, Gateway
+from ..gateways import GATEWAYS, GENERIC, Gateway
 from ..types import Chunk, InferenceRequest
 from . import chat_request, http_errors
 from .base import ModelBackend
 from .chat_response import AnswerReader
-from .http_client import LoopClients, make_client, tls_context
+from .http_client import HttpClient, LoopClients, tls_context
 from .sse import SSEDecoder
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ class OpenAICompatibleBackend(ModelBackend):
         self._headers = self._request_headers()
         self._connect_timeout: float | None = self.settings.get("connect_timeout", 10.0)
         idle = int(self.settings.get("max_concurrent_requests") or DEFAULT_CONNECTIONS)
-        self._clients = LoopClients(
-            lambda: make_client(self._url, connect_timeout=self._connect_timeout, max_idle=idle)
-        )
+        self._clients = LoopClients(lambda: HttpClient(self._url, connect_timeout=self._connect_timeout, max_idle=idle))
         self._refused: set[str] = set()  # parameters, and "stream_options", that the server turned out not to take
         self._max_tokens_field = self._gateway.field_of("max_tokens")
 
@@ -121,7 +119,8 @@ class OpenAICompatibleBackend(ModelBackend):
         content = json.dumps({"model": self._model, "input": texts}).encode()
         client = await self._clients.get()
         try:
-            response = await client.send(httpx.Request("POST", url, headers=self._headers, content=content))
+            response = await client.post(url, self._headers, content)
+            await response.aread()
         except httpx.HTTPError as error:
             raise self._explained(error, False) from None
         if response.status_code != 200:
@@ -150,7 +149,7 @@ class OpenAICompatibleBackend(ModelBackend):
             raise ConfigurationError(message, provider=self._who)
         return url
 
-    def _request_headers(self) -> dict[str, str]:
+    def _request_headers(self) -> httpx.Headers:
         headers = {
             "Content-Type": "application/json",
             "Accept-Encoding": "identity",  # a compressed stream may be held back until a block is full
@@ -165,7 +164,7 @@ class OpenAICompatibleBackend(ModelBackend):
                 raise AuthenticationError(message, provider=self._who)
             headers["Authorization"] = f"Bearer {plain}"
         headers.update({str(name): str(value) for name, value in dict(self.settings.get("headers") or {}).items()})
-        return headers
+        return httpx.Headers(headers)
 
     async def _prepared(self, request: InferenceRequest) -> _Call:
         if chat_request.needs_files(request):
@@ -232,7 +231,7 @@ class OpenAICompatibleBackend(ModelBackend):
         except UnicodeEncodeError:  # half of a surrogate pair: JSON can say it escaped
             content = json.dumps(body).encode()
         client = await self._clients.get()
-        return await client.send(httpx.Request("POST", self._url, headers=self._headers, content=content), stream=True)
+        return await client.post(self._url, self._headers, content)
 
     def _yields_to(self, response: httpx.Response, call: _Call) -> bool:
         """Whether the call was changed to what the server said it does not take."""

@@ -151,7 +151,8 @@ class InferenceEngine:
             with self._lock:
                 self._running.pop(id(run), None)
             self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
-            logger.debug("%s", run.summary(outcome))
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s", run.summary(outcome))
         yield last
 
     # ------------------------------------------------------------------------------------------------------ steps down
