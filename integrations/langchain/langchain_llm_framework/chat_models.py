@@ -145,15 +145,24 @@ class FrameworkChatModel(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> Any:
-        profile = {
-            "text_inputs": True, "text_outputs": True, "tool_calling": True, "tool_choice": True,
-            "tool_call_streaming": True, "structured_output": True,
-        }  # fmt: skip
         # A given framework knows its models; asking the shared one would search the disk in a constructor.
         info = adapters.model_info(self.framework, self.model) if self.framework is not None else None
+        chats = info is None or "chat" in info.capabilities
+        features = ("tool_calling", "tool_choice", "tool_call_streaming", "structured_output")
+        profile: dict[str, Any] = {"text_inputs": True, "text_outputs": True, **dict.fromkeys(features, chats)}
+        if info is not None:
+            profile["image_inputs"] = "images" in info.capabilities
         if info is not None and info.context_length:
-            return {**profile, "max_input_tokens": info.context_length}
+            profile["max_input_tokens"] = info.context_length
         return profile
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # The cache's key. A model without a name is whatever its framework's default is, so that is part of the key.
+        text = super()._get_llm_string(stop=stop, **kwargs)
+        if self.model or kwargs.get("model"):
+            return text
+        framework, _ = self._resolve()
+        return f"{text}---{framework.default_model_name()}"
 
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
