@@ -209,9 +209,12 @@ def advance(slot: Slot, sampled: _native.Sampled | None) -> Delivery | None:
     token, constraint = sampled.token, generation.constraint
     if constraint is not None:
         try:
-            token = constraint.commit(token, generation.num_left)
+            taken = constraint.commit(token, generation.num_left)
         except StructuredOutputError as error:
             return Delivery(generation, ended=True, error=error)
+        if taken is None:
+            return Delivery(generation, ended=True, finish_reason="stop")
+        token = taken
         generation.pending = [token]
     event = TokenEvent(token, sampled.logprob, sampled.top)
     if constraint is not None and (constraint.is_done() or (generation.num_left == 0 and constraint.may_end())):
