@@ -104,7 +104,7 @@ def test_unknown_properties_are_left_out_unless_asked_for() -> None:
 def test_a_token_that_is_not_allowed_does_not_get_in() -> None:
     """A loop that does not keep to the mask gets the token with which the answer can be ended."""
     one = constraint(**schema(**PERSON))
-    assert Words().token_bytes(one.commit(ord("x"), 50)) == b'{"'
+    assert one.commit(ord("x"), 50) == 256
 
 
 def test_a_grammar_that_cannot_be_followed_is_an_error() -> None:
@@ -180,7 +180,9 @@ def test_the_shortest_answer_is_what_is_left_at_the_end(values: dict[str, Any], 
     needed = constraint(**values).num_needed  # type: ignore[attr-defined]
     one, text, words = constraint(needed, **values), b"", Words()
     for left in range(needed - 1, -1, -1):
-        text += words.token_bytes(one.commit(max(allowed(one) - {260}), left))
+        token = one.commit(max(allowed(one) - {260}), left)
+        assert token is not None
+        text += words.token_bytes(token)
     assert one.may_end()
     assert len(text) <= len(shortest)
     with pytest.raises(InvalidRequestError, match=f"room for {needed - 1} tokens.*needs {needed}"):
@@ -195,6 +197,15 @@ def test_strings_are_not_cut_before_the_end() -> None:
         assert one.commit(ord("a"), left) == ord("a")
     assert one.commit(ord("a"), 0) == ord('"')
     assert one.may_end()
+
+
+def test_another_call_is_not_begun_where_it_does_not_fit() -> None:
+    """A whole answer ends before a token that would begin what cannot be ended."""
+    one = constraint(tools=TOOLS, tool_choice="any", markers=False)
+    feed(one, '<tool_call>{"name": "stop", "arguments": {}}</tool_call>')
+    assert one.may_end()
+    assert one.commit(ord("\n"), 20) is None
+    assert one.commit(ord("\n"), 200) == ord("\n")
 
 
 # ----------------------------------------------------------------------------------------------------- schemas, caches

@@ -56,9 +56,9 @@ class Constraint(Protocol):
         """The tokens that may come next, a bit each, lowest first; None: all. Raises `StructuredOutputError` where the
         grammar proves too much for its limits."""
 
-    def commit(self, token: int, num_left: int) -> int:
-        """Take the token that was drawn, with room for `num_left` more. Returns the token that counts instead of it:
-        the same one, but where the answer could not be ended in time."""
+    def commit(self, token: int, num_left: int) -> int | None:
+        """Take the token that was drawn, with room for `num_left` more. Returns the token that counts: the same one,
+        but where the answer could not be ended in time. None: the answer ends before this token."""
 
     def is_done(self) -> bool:
         """The answer is whole, and nothing may follow."""
@@ -232,10 +232,12 @@ class FixedConstraint:
             raise StructuredOutputError(f"the grammar cannot be followed: {reason.splitlines()[0]}")
         return mask
 
-    def commit(self, token: int, num_left: int) -> int:
+    def commit(self, token: int, num_left: int) -> int | None:
         """See `Constraint`."""
         ending = self._ending_after(self._compiler.token_bytes(token))
-        if self._ending and not self._fits(ending, num_left) and self._fits(self._ending, num_left + 1):
+        if not self._fits(ending, num_left) and self._fits(self._ending, num_left + 1):
+            if not self._ending:  # it is whole, and what the token begins would not become so
+                return None
             token = self._compiler.split(self._ending)[0]
             ending = self._ending[len(self._compiler.token_bytes(token)) :]
         self._ending = ending
@@ -305,14 +307,14 @@ class CallConstraint:
         mask[marker // 32] &= np.uint32(0xFFFFFFFF ^ (1 << (marker % 32)))
         return mask
 
-    def commit(self, token: int, num_left: int) -> int:
+    def commit(self, token: int, num_left: int) -> int | None:
         """See `Constraint`."""
         self._num_left = num_left
         if self._call is not None:
-            token = self._call.commit(token, num_left)
+            taken = self._call.commit(token, num_left)
             if self._call.may_end():
                 self._call = None
-            return token
+            return taken
         start = CALL_START.encode()
         text = self._tail + self._compiler.token_bytes(token)
         _, found, rest = text.rpartition(start)

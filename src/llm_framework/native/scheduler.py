@@ -16,7 +16,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -209,9 +209,12 @@ def advance(slot: Slot, sampled: _native.Sampled | None) -> Delivery | None:
     token, constraint = sampled.token, generation.constraint
     if constraint is not None:
         try:
-            token = constraint.commit(token, generation.num_left)
+            taken = constraint.commit(token, generation.num_left)
         except StructuredOutputError as error:
             return Delivery(generation, ended=True, error=error)
+        if taken is None:
+            return Delivery(generation, ended=True, finish_reason="stop")
+        token = taken
         generation.pending = [token]
     event = TokenEvent(token, sampled.logprob, sampled.top)
     if constraint is not None and (constraint.is_done() or (generation.num_left == 0 and constraint.may_end())):
@@ -241,17 +244,13 @@ class MaskMaker:
             generation.mask = self._pool.submit(generation.constraint.mask)
 
     def ready(self, active: Sequence[Generation]) -> list[Generation]:
-        """Those of `active` that can take part in a step; waits a moment for the others, and for as long as it takes
-        where there is no one else."""
+        """Those of `active` that can take part in a step, after a moment's wait for the others; perhaps none."""
         for generation in active:
             if generation.mask is None:
                 self.begin(generation)
         late = [g.mask for g in active if g.mask is not None and not g.mask.done()]
         if late:
-            alone = len(late) == len(active)
             wait_for(late, MASK_PATIENCE)
-            if alone:
-                wait_for(late, return_when=FIRST_COMPLETED)
         return [generation for generation in active if not _is_late(generation)]
 
     def close(self) -> None:
@@ -361,6 +360,8 @@ class Scheduler:
         try:
             while self._admit():
                 slots = plan_step(self._masks.ready(self._active), self._prefill_tokens)
+                if not slots:
+                    continue
                 self._active = rotate_prefills(self._active, slots)
                 deliveries = self._step(slots)
                 self._retire(deliveries)
@@ -381,7 +382,6 @@ class Scheduler:
                 if state.closed or self._active:
                     break
                 self._changed.wait()
-            state.num_steps += not state.closed
             return not state.closed
 
     def _drop_cancelled(self) -> None:
@@ -400,6 +400,8 @@ class Scheduler:
     def _step(self, slots: Sequence[Slot]) -> list[Delivery]:
         """One pass for `slots`. Where it fails, those that it did not touch get one each, so that a request which the
         engine cannot take fails alone."""
+        with self._changed:
+            self._state.num_steps += 1
         try:
             sampled = self._engine.step([self._row(slot) for slot in slots])
         except Exception as error:
