@@ -189,21 +189,22 @@ class LLMFramework:
             raise InvalidRequestError("generate_batch takes a list of prompts; for a single one use generate_text")
         options["tools"] = as_tools(options.get("tools"))  # once for all: making schemas takes time
         options["response_format"] = as_response_format(options.get("response_format"))
-        # What is wrong in any of them is told before the first one runs.
-        calls = [_Call(prompt, dict(options)) for prompt in prompts]
+        if not return_exceptions:  # what is wrong in any of them is told before the first one runs
+            for prompt in prompts:
+                _Call(prompt, dict(options))
         await self.start()
         engine = self.inference_engine
         limit = engine.concurrency_of([options.get("model_name")]) if max_concurrency is None else max_concurrency
-        with _progress_bar(len(calls) if progress else None) as on_done:
+        with _progress_bar(len(prompts) if progress else None) as on_done:
             return await gather_in_order(
-                [partial(self._text_of, call) for call in calls],
+                [partial(self._text_of, prompt, options) for prompt in prompts],
                 max_concurrency=limit,
                 return_exceptions=return_exceptions,
                 on_done=on_done,
             )
 
-    async def _text_of(self, call: _Call) -> str:
-        return (await _fold(self._stream(call))).text
+    async def _text_of(self, prompt: Prompt, options: GenerateOptions) -> str:
+        return (await self.generate(prompt, **options)).text
 
     async def embed(self, texts: Sequence[str] | str, *, model_name: str | None = None) -> list[list[float]]:
         """A vector for each text. Raises `UnsupportedFeatureError` for models that make none."""

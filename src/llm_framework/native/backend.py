@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends.base import ModelBackend
 from ..decoding.chat_template import GemmaTemplate, JinjaTemplate, PlainTemplate, SpecialGuard, Template
+from ..decoding.constraints import Constraint, ConstraintCompiler
 from ..decoding.dialects import Dialect, choose_dialect
+from ..decoding.dialects.prompted import offered_tools
 from ..decoding.text_stream import TextStream
 from ..decoding.tool_calls import OutputParser, Piece
 from ..errors import (
@@ -71,8 +73,9 @@ class GemmaNativeBackend(ModelBackend):
         loaded = await self._require_loaded()
         load_seconds = time.monotonic() - started
         prompt = await self._prepare(loaded, request)
+        constraint = await self._constrain(loaded, request, len(prompt))
         answer = Answer(loaded, request)
-        generation = loaded.submit(prompt, request.config)
+        generation = loaded.submit(prompt, request.config, constraint)
         try:
             async for event in generation:
                 for chunk in answer.feed(event):
@@ -123,6 +126,13 @@ class GemmaNativeBackend(ModelBackend):
 
         return await to_thread.run_sync(loaded.prompt, request, abandon_on_cancel=True)
 
+    async def _constrain(self, loaded: LoadedModel, request: InferenceRequest, num_prompt: int) -> Constraint | None:
+        if request.response_format is None and not offered_tools(request):
+            return None
+        from anyio import to_thread
+
+        return await to_thread.run_sync(loaded.constraint, request, num_prompt, abandon_on_cancel=True)
+
 
 # --------------------------------------------------------------------------------------------------------- going down
 @dataclass(frozen=True)
@@ -137,6 +147,7 @@ class LoadedModel:
     dialect: Dialect
     guard: SpecialGuard
     context_length: int
+    constraints: ConstraintCompiler
 
     def prompt(self, request: InferenceRequest) -> list[int]:
         """The prompt's token ids."""
@@ -149,19 +160,32 @@ class LoadedModel:
             raise
         return ids
 
-    def submit(self, prompt: list[int], config: GenerationConfig) -> Generation:
+    def constraint(self, request: InferenceRequest, num_prompt: int) -> Constraint | None:
+        """What holds the answer to the form that the request asks for. Takes milliseconds where the form is new."""
+        try:
+            max_tokens = self._max_tokens(request.config, num_prompt)
+            return self.constraints.for_request(request, offered_tools(request), max_tokens)
+        except LLMFrameworkError as error:
+            error.model = error.model or self.name
+            raise
+
+    def submit(self, prompt: list[int], config: GenerationConfig, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""
-        room = self.context_length - len(prompt)
+        max_tokens = self._max_tokens(config, len(prompt))
+        sampler = self._sampler(config, prompt)
+        stop_ids = self._stop_ids()
+        return self.scheduler.submit(prompt, sampler, max_tokens=max_tokens, stop_ids=stop_ids, constraint=constraint)
+
+    def _max_tokens(self, config: GenerationConfig, num_prompt: int) -> int:
+        room = self.context_length - num_prompt
         if room < 1:
             message = (
-                f"the prompt has {len(prompt)} tokens, and {self.name} reads {self.context_length} at most, "
+                f"the prompt has {num_prompt} tokens, and {self.name} reads {self.context_length} at most, "
                 "the answer included; shorten it"
             )
             limit = self.context_length
-            raise ContextOverflowError(message, model=self.name, tokens=len(prompt), limit=limit)
-        max_tokens = min(config.max_tokens or DEFAULT_MAX_TOKENS, room)
-        sampler = self._sampler(config, prompt)
-        return self.scheduler.submit(prompt, sampler, max_tokens=max_tokens, stop_ids=self._stop_ids())
+            raise ContextOverflowError(message, model=self.name, tokens=num_prompt, limit=limit)
+        return min(config.max_tokens or DEFAULT_MAX_TOKENS, room)
 
     def visible_bytes(self, token: int) -> bytes:
         """What a token adds to the answer: nothing, if it is a special one that the dialect does not read."""
@@ -221,6 +245,7 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> LoadedModel:
         dialect=choose_dialect(model.chat_template),
         guard=SpecialGuard(tokenizer.specials),
         context_length=min(model.config.max_seq_len, model_info.context_length or model.config.max_seq_len),
+        constraints=ConstraintCompiler(tokenizer, model.config.vocab_size, model.config.eos_ids),
     )
 
 
