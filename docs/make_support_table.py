@@ -22,7 +22,8 @@ HEAD = """\
 
 Made by [`make_support_table.py`](make_support_table.py) from the results of the suites named below; an entry is what
 the tests say and nothing else. "yes": all tests of the row pass. "3 of 4": that many do, the others are known failures
-that the suite names. "–": not tried, because the model lacks the ability (sight, hearing) or the suite has no such case.
+that the suite names. "–": not tried, because the model lacks the ability (sight, hearing) or the suite has no such
+case.
 """
 
 # Rows, in order: what it is, and the tests that try it. A test that stands nowhere lands in the row "other".
