@@ -6,6 +6,7 @@ callers run on their own loop. It works in any thread, inside a running event lo
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import os
@@ -33,10 +34,10 @@ class _Portal:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        ready: Future[BlockingPortal] = Future()
+        ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
         self._thread = threading.Thread(target=anyio.run, args=(_serve, ready), daemon=True, name="llm-framework-sync")
         self._thread.start()
-        self.portal = ready.result()
+        self.portal, self.loop = ready.result()
 
     @property
     def is_this_thread(self) -> bool:
@@ -48,9 +49,9 @@ class _Portal:
             self._thread.join(CLEAN_UP_TIME)
 
 
-async def _serve(ready: Future[BlockingPortal]) -> None:
+async def _serve(ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> None:
     async with BlockingPortal() as portal:
-        ready.set_result(portal)
+        ready.set_result((portal, asyncio.get_running_loop()))
         await portal.sleep_until_stopped()
 
 
@@ -119,7 +120,8 @@ class _Call:
     def start(self) -> Future[Any]:
         """Begin; the result will be in the future."""
         self._started = True
-        return self._portal.portal.start_task_soon(self._work)
+        # Not the portal's own `start_task_soon`: that waits for the loop to take the task, a second change of threads.
+        return asyncio.run_coroutine_threadsafe(self._work(), self._portal.loop)
 
     async def _work(self) -> Any:
         try:
@@ -135,13 +137,13 @@ class _Call:
         if not self._started or self.ended.is_set() or self._portal.pid != os.getpid():
             return
         try:
-            self._portal.portal.start_task_soon(self._cancel_scope)
+            self._portal.loop.call_soon_threadsafe(self._cancel_scope)
         except RuntimeError:  # the background loop has ended, and all work on it
             return
         if wait and not self._portal.is_this_thread:
             self.ended.wait(CLEAN_UP_TIME)
 
-    async def _cancel_scope(self) -> None:
+    def _cancel_scope(self) -> None:
         if self._scope is not None:
             self._scope.cancel()
 

@@ -28,7 +28,7 @@ BUILT_IN: dict[str, str] = {
     "openai_compatible": "llm_framework.backends.openai_compatible:OpenAICompatibleBackend",
     "fake": "llm_framework.testing:FakeBackend",
 }
-_EXTRAS = {"openai_compatible": "openai", "native": "native"}  # where the extra is not named like the backend
+_EXTRAS = {"openai_compatible": "openai-compatible"}  # where the extra is not named like the backend
 
 
 def create_backend(model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> ModelBackend:
