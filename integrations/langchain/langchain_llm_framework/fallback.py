@@ -28,6 +28,7 @@ from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 
 from . import tools as translate_tools
 from .chat_models import FrameworkChatModel
+from .structured import StructuredOutputModel
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class _Member(NamedTuple):
         return _name_of(self.model)
 
 
-class FallbackChatModel(BaseChatModel):
+class FallbackChatModel(StructuredOutputModel):
     """A chat model that asks its members in order until one answers.
 
     `models` are chat models of any maker; a str stands for `FrameworkChatModel(str)`. The next one is asked where the
@@ -254,18 +255,18 @@ class FallbackChatModel(BaseChatModel):
         return self.bind(**options)
 
     def with_structured_output(
-        self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
+        self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """The model, answering with an instance of `schema`. Each member is asked in its own way, and judges its own
-        answer: one that does not have the form raises, or is given back with `include_raw`, but asks no other member.
+        """The model, answering with an instance of `schema`: see `FrameworkChatModel.with_structured_output`.
 
-        Args:
-            schema: A pydantic class, a TypedDict, a JSON schema or an OpenAI function dict.
-            include_raw: Give a dict of `raw`, `parsed` and `parsing_error` instead, and do not raise.
-            kwargs: Passed to each member's `with_structured_output`: `method`, `strict`, `tools` and the like.
+        A malformed answer raises, or is given back with `include_raw`; it asks no other member. With members of other
+        makers each is asked in its own way and judges its own answer; each is then a run of its own for callbacks.
         """
+        if all(isinstance(model, StructuredOutputModel) for model in self.models):
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         first, *rest = [
-            model.with_structured_output(schema, include_raw=include_raw, **kwargs) for model in self.models
+            model.with_structured_output(schema, include_raw=include_raw, **kwargs)  # type: ignore[arg-type]
+            for model in self.models
         ]
         chain = first.with_fallbacks(rest, exceptions_to_handle=(*_handled(), *self.exceptions_to_handle))
         own = RunnableConfig(callbacks=self.callbacks, tags=self.tags or [], metadata=self.metadata or {})

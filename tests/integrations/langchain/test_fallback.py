@@ -337,6 +337,18 @@ async def test_structured_output_survives(fallback: Callable[..., FallbackChatMo
     assert typing.cast("dict[str, Any]", raw)["parsed"] == ann
 
 
+def test_structured_output_of_strangers(scripted: Make) -> None:
+    """With a member of another maker each is asked in its own way, and the one that answers gives the instance."""
+
+    class Caller(Stranger):
+        def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+            return self.bind(tools=tools)
+
+    works = FrameworkChatModel.from_framework(scripted('{"name": "Ann", "age": 5}').framework)
+    model = FallbackChatModel([Caller(error=exceptions.ModelAPIError("down")), works])
+    assert model.with_structured_output(Person).invoke("hi") == Person(name="Ann", age=5)
+
+
 # ------------------------------------------------------------------------------------------------------------ agents
 @pytest.mark.parametrize("streaming", [False, True])
 def test_agents_and_middleware(fallback: Callable[..., FallbackChatModel], streaming: bool) -> None:

@@ -201,7 +201,6 @@ async def test_content_blocks_of_version_1(scripted: Make) -> None:
         assert [block["type"] for block in blocks] == ["reasoning", "text", "tool_call"]
         assert (blocks[0]["reasoning"], blocks[1]["text"]) == ("hm", "let me")
         assert blocks[2]["args"] == {"a": 3, "b": 4}
-    framework.sync  # noqa: B018 - the framework is still open
     again = FrameworkChatModel(framework=framework)
     assert again.invoke([HumanMessage("hi"), whole, ToolMessage("7", tool_call_id="c1")]).text == "let me"
 
@@ -303,6 +302,23 @@ def test_human_in_the_loop(scripted: Make) -> None:
     state = agent.invoke(Command(resume={"decisions": [edit]}), config)
     assert state["messages"][-1].text == "done"
     assert backend.requests[1].messages[-1].tool_results[0].content.endswith("21")
+
+
+def test_a_summary_that_is_too_long_itself(scripted: Make) -> None:
+    """The summarising middleware knows the error of a prompt that is too long: it asks again with the middle cut."""
+    summariser, asked = scripted(errors.ContextOverflowError("too long", tokens=50, limit=40), "a summary")
+    framework, backend = scripted("answer")
+    model = FrameworkChatModel(framework=framework)
+    middleware = SummarizationMiddleware(
+        model=FrameworkChatModel(framework=summariser), trigger=("messages", 6), keep=("messages", 1)
+    )
+    history = [kind(f"{kind.__name__} " * 100) for kind in (HumanMessage, AIMessage) * 4]
+    agent: Any = create_agent(model, middleware=[middleware])
+    assert agent.invoke({"messages": [*history, HumanMessage("and now?")]})["messages"][-1].text == "answer"
+    lengths = [len(request.messages[0].text) for request in asked.requests]
+    assert len(lengths) == 2
+    assert lengths[0] > lengths[1]
+    assert "a summary" in backend.requests[0].messages[0].text
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -18,7 +18,6 @@ from pydantic import BaseModel
 
 from llama_index.llms.llm_framework import FrameworkLLM
 from llm_framework import LLMFramework
-from llm_framework.errors import StructuredOutputError
 
 CHAT = [ChatMessage(role="system", content="Answer briefly."), ChatMessage(role="user", content="hello")]
 
@@ -174,9 +173,6 @@ def test_structured_predict(llm: FrameworkLLM) -> None:
     assert Person.model_validate(streamed[-1].model_dump()) == ada
 
 
-@pytest.mark.xfail(
-    reason="the native engine does not yet constrain decoding to a schema", raises=StructuredOutputError, strict=False
-)
 def test_query_engine_with_a_form(llm: FrameworkLLM) -> None:
     """A query engine with `output_cls` answers with an instance."""
     documents = [Document(text="Ada is 34 years old and lives in Turin.")]
