@@ -1,4 +1,8 @@
-"""A LangChain agent with two tools: the model says which to call, LangChain calls it, the model tells the result."""
+"""A LangChain agent with two tools: the model says which to call, LangChain calls it, the model tells the result.
+
+The bundled model calls plain functions offline. On a real model, name it: FrameworkChatModel("gemma-3-4b-it") with
+that model in the models folder, or FrameworkChatModel("openai:gpt-5-mini") with a key. The rest of the program stays.
+"""
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool

@@ -1,4 +1,8 @@
-"""A LlamaIndex LLM: completions, chats and streams, and the model that every index and engine uses by default."""
+"""A LlamaIndex LLM: completions, chats and streams, and the model that every index and engine uses by default.
+
+The bundled model answers offline. On a real model, name it: FrameworkLLM("gemma-3-4b-it") with that model in the models
+folder, or FrameworkLLM("openai:gpt-5-mini") with a key.
+"""
 
 import asyncio
 

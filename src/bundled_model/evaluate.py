@@ -25,6 +25,7 @@ from .tokenizer import Codec
 from .words import Words
 
 CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.S)
+LAST = Path(__file__).parent / "paraphrases_last.yaml"
 Calls = list[tuple[str, dict[str, Any]]]
 Turns = list[list[str]]
 
@@ -65,21 +66,6 @@ class Runner:
         return done
 
 
-def read_calls(text: str) -> Calls:
-    out = []
-    for m in CALL.finditer(text):
-        try:
-            d = json.loads(m.group(1))
-            out.append((d["name"], d["arguments"]))
-        except (ValueError, KeyError, TypeError):
-            return []
-    return out
-
-
-def same_calls(got: Calls, want: list[Any]) -> bool:
-    return [(n, a) for n, a in got] == [(n, a) for n, a in want]
-
-
 class Score:
     def __init__(self) -> None:
         self.rows: dict[str, list[float]] = defaultdict(list)
@@ -98,6 +84,53 @@ class Score:
                 print(f"-- {key}\n   ask  {ask[-180:]!r}\n   want {want[:200]!r}\n   got  {got[:200]!r}")
 
 
+def guided_name(run: Runner, chat: Turns, lines: list[str]) -> str:
+    """The tool when only declared names may be written, as with constrained decoding: the likeliest next token at every fork."""
+    sp = run.codec.sp
+    start = run.codec.prompt(chat) + run.codec.call
+    names = {n: [*sp.encode(n), -1] for n in (line.split("(")[0] for line in lines)}
+    k = 0
+    while len(names) > 1:
+        allowed = {ids[k] for ids in names.values()}
+        if len(allowed) > 1:
+            done = next(iter(names.values()))[:k]
+            with torch.inference_mode():
+                logits = run.model.logits(run.model.hidden(torch.tensor([start + done]))[:, -1])[0]
+            end = sp.encode('", "')[0]
+            best = max(allowed, key=lambda t: float(logits[end if t < 0 else t]))
+            names = {n: ids for n, ids in names.items() if ids[k] == best}
+        k += 1
+    return next(iter(names))
+
+
+def guided(run: Runner, score: Score, name: str, samples: list[dict[str, Any]]) -> None:
+    """As `tool_loop`, the name chosen among the declared ones; the arguments are free."""
+    for s in samples:
+        lines = [x.split("\n")[0] for x in s["meta"]["tools"]]
+        chosen = guided_name(run, s["turns"][:1], lines)
+        score.mark(f"{name}: right tool, names constrained", chosen == s["meta"]["calls"][0][0])
+        head = f'<tool_call>{{"name": "{chosen}", "arguments": '
+        # the blank after the colon belongs to the token before it
+        ids = run.codec.prompt(s["turns"][:1]) + run.codec.sp.encode(head)
+        rest = run.codec.decode(run.batch([ids], 120)[0])
+        score.mark(f"{name}: right call, names constrained", same_calls(read_calls(head + rest), s["meta"]["calls"]))
+
+
+def read_calls(text: str) -> Calls:
+    out = []
+    for m in CALL.finditer(text):
+        try:
+            d = json.loads(m.group(1))
+            out.append((d["name"], d["arguments"]))
+        except (ValueError, KeyError, TypeError):
+            return []
+    return out
+
+
+def same_calls(got: Calls, want: list[Any]) -> bool:
+    return [(n, a) for n, a in got] == [(n, a) for n, a in want]
+
+
 def tool_loop(run: Runner, score: Score, name: str, samples: list[dict[str, Any]]) -> None:
     """Call, the given results, answer: every step is the model's own."""
     chats: list[Turns] = [[s["turns"][0]] for s in samples]
@@ -109,7 +142,8 @@ def tool_loop(run: Runner, score: Score, name: str, samples: list[dict[str, Any]
         score.mark(f"{name}: right tool", [g for g, _ in got] == [g for g, _ in want])
         ok = same_calls(got, want)
         score.mark(f"{name}: right call", ok, ask, json.dumps(want, ensure_ascii=False), text)
-        finals.append((n, [s["turns"][0], ["model", text], ["user", result_turn(s["meta"]["results"])]]))
+        if s["meta"]["results"]:
+            finals.append((n, [s["turns"][0], ["model", text], ["user", result_turn(s["meta"]["results"])]]))
     for (n, chat), text in zip(finals, run.answers([c for _, c in finals]), strict=True):
         s = samples[n]
         holds = all(r in text for r in s["meta"]["results"]) and "<tool_call>" not in text
@@ -162,10 +196,14 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
     if wanted("paraphrase"):
         tool_loop(run, score, "paraphrases by hand", paraphrases())
         if not quick:
-            tool_loop(run, score, "paraphrases by hand, last", paraphrases(Path(__file__).parent / "paraphrases_last.yaml"))
+            tool_loop(run, score, "paraphrases by hand, last", paraphrases(LAST))
     if wanted("tool"):
         tool_loop(run, score, "tools, new phrasing", draw(tools.new_phrasing, n))
         tool_loop(run, score, "tools, new kind", draw(tools.new_kind, n))
+    if wanted("guided"):
+        guided(run, score, "paraphrases by hand", paraphrases())
+        guided(run, score, "paraphrases by hand, last", paraphrases(LAST))
+        guided(run, score, "tools, new phrasing", draw(tools.new_phrasing, n))
     if quick:
         return score
     if wanted("tool"):

@@ -59,7 +59,7 @@ def check(target: Path, checkpoint: Path) -> None:
 
     from .mixture import Mixture
     ours = Gemma3.load(target).eval()
-    theirs = Gemma3ForCausalLM.from_pretrained(target, dtype=torch.float32).eval()
+    theirs = Gemma3ForCausalLM.from_pretrained(target, dtype=torch.float32).eval()  # type: ignore[no-untyped-call]
     torch.manual_seed(0)
     ids = torch.randint(4, ours.c.vocab_size, (2, 700))
     with torch.no_grad():

@@ -6,7 +6,23 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import extraction_data as D
-from .words import (ADJ, ANIMAL, ARG, COLOR, FOOD, INSTRUMENT, JOB, LANGUAGE, NOUN, PLANT, ROOM, SUBJECT, Words, first_turn, sample)
+from .words import (
+    ADJ,
+    ANIMAL,
+    ARG,
+    COLOR,
+    FOOD,
+    INSTRUMENT,
+    JOB,
+    LANGUAGE,
+    NOUN,
+    PLANT,
+    ROOM,
+    SUBJECT,
+    Words,
+    first_turn,
+    sample,
+)
 
 
 class Field(NamedTuple):

@@ -10,8 +10,26 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from . import passages_data as D
-from .words import (ADJ, ANIMAL, COLOR, DEPARTMENT, FOOD, INSTRUMENT, JOB, LANGUAGE, MATERIAL, MONTH, NOUN, ROOM, SPORT, SUBJECT, WEEKDAY,
-                    Words, plural, sample)
+from .words import (
+    ADJ,
+    ANIMAL,
+    COLOR,
+    DEPARTMENT,
+    FOOD,
+    INSTRUMENT,
+    JOB,
+    LANGUAGE,
+    MATERIAL,
+    MONTH,
+    NOUN,
+    ROOM,
+    SPORT,
+    SUBJECT,
+    WEEKDAY,
+    Words,
+    plural,
+    sample,
+)
 
 DONT_KNOW = "I don't know."
 

@@ -5,7 +5,25 @@ from collections.abc import Callable
 from typing import Any
 
 from . import talk_data as D
-from .words import (ANIMAL, CITY, CITY2, COLOR, COUNTRY, FOOD, INSTRUMENT, JOB, LANGUAGE, NOUN, SPORT, SYSTEM, Words, a_an, first_turn, plural, sample)
+from .words import (
+    ANIMAL,
+    CITY,
+    CITY2,
+    COLOR,
+    COUNTRY,
+    FOOD,
+    INSTRUMENT,
+    JOB,
+    LANGUAGE,
+    NOUN,
+    SPORT,
+    SYSTEM,
+    Words,
+    a_an,
+    first_turn,
+    plural,
+    sample,
+)
 
 
 def _table(groups: list[tuple[str, str]]) -> list[tuple[list[str], str]]:

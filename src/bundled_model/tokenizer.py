@@ -16,6 +16,7 @@ from pathlib import Path
 import sentencepiece as spm
 
 TAGS = ["<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>", "<tool_result>", "</tool_result>"]
+NORMAL = 1  # the type of an ordinary piece
 BLANK = "\u2581"
 JOINTS = [BLANK, "\n", BLANK * 2, BLANK * 4, BLANK + '"', '":' + BLANK, '",' + BLANK, '":' + BLANK + '"', '",' + BLANK + '"', "," + BLANK, "." + BLANK]
 
@@ -55,7 +56,7 @@ def with_spaced(model: bytes, after_blank: collections.Counter[str], spaced: int
     for piece in extra[:spaced]:
         low -= 1.0
         p = m.pieces.add()
-        p.piece, p.score, p.type = piece, low, pb.ModelProto.SentencePiece.NORMAL
+        p.piece, p.score, p.type = piece, low, NORMAL
     m.trainer_spec.vocab_size = len(m.pieces)
     out: bytes = m.SerializeToString()
     return out
@@ -112,7 +113,7 @@ def fast_json(model: bytes) -> dict[str, object]:
     m.ParseFromString(model)
     pieces = [(p.piece, p.score, p.type) for p in m.pieces]
     vocab = {piece: i for i, (piece, _, _) in enumerate(pieces)}
-    normal = {piece: score for piece, score, kind in pieces if kind == pb.ModelProto.SentencePiece.NORMAL}
+    normal = {piece: score for piece, score, kind in pieces if kind == NORMAL}
     merges = []
     for piece, score in normal.items():
         for cut in range(1, len(piece)):

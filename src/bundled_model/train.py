@@ -114,7 +114,7 @@ class Muon:
             if not mine:
                 continue
             update = newton_schulz(torch.stack([gradient(self.params[i]) + 0.95 * self.momentum[i] for i in mine]))
-            for i, u in zip(mine, update):
+            for i, u in zip(mine, update, strict=True):
                 self.views[i].copy_(u * max(1, shape[0] / shape[1]) ** 0.5)
         dist.all_reduce(self.flat)
         for p, u in zip(self.params, self.views, strict=True):
@@ -192,7 +192,7 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     data = Batches(codec, 1000 * (a.seed + 1) + rank + 100 * step, a.budget, a.max_len)
     shared = random.Random(a.seed + step)
     clock = Clock(a.minutes, a.until, float(state.get("progress", 0)) if a.progress < 0 else a.progress)
-    log = open(out / "log.txt", "a", buffering=1)
+    log = (out / "log.txt").open("a", buffering=1)
 
     def say(text: str) -> None:
         if rank == 0:
@@ -234,8 +234,8 @@ def worker(rank: int, a: argparse.Namespace) -> None:
                 saved = time.time()
                 if a.test and (now - tested > a.test * 60):
                     tested = now
-                    subprocess.Popen(["nice", "-n", "19", sys.executable, "-m", "bundled_model", "evaluate", str(out), "--quick"],
-                                     stdout=open(out / "quick.txt", "a"), stderr=subprocess.STDOUT)
+                    with (out / "quick.txt").open("a") as quick:
+                        subprocess.Popen(["nice", "-n", "19", sys.executable, "-m", "bundled_model", "evaluate", str(out), "--quick"], stdout=quick, stderr=subprocess.STDOUT)
     say(f"{datetime.datetime.now():%H:%M:%S} done: {step} steps, {tokens / 1e6:.2f}M tokens, {seconds + time.time() - start:.0f} s")
     dist.barrier()
     dist.destroy_process_group()

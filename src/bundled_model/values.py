@@ -5,7 +5,25 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .words import ADJ, ANIMAL, COLOR, DEPARTMENT, FOOD, JOB, LANGUAGE, MONTH, NOUN, PLANT, ROOM, SPORT, SUBJECT, UNIT, VERB, WEEKDAY, Words
+from .words import (
+    ADJ,
+    ANIMAL,
+    COLOR,
+    DEPARTMENT,
+    FOOD,
+    JOB,
+    LANGUAGE,
+    MONTH,
+    NOUN,
+    PLANT,
+    ROOM,
+    SPORT,
+    SUBJECT,
+    UNIT,
+    VERB,
+    WEEKDAY,
+    Words,
+)
 
 CURRENCY = ("USD EUR GBP JPY CHF dollars euros pounds yen francs rupees pesos crowns SEK NOK DKK PLN CAD AUD NZD CNY yuan won INR BRL reais MXN "
             "zloty rubles lira shillings rand krona").split()
@@ -86,7 +104,8 @@ def pick(items: Any, invented: float = .25) -> Callable[[Words], str]:
     """One of a list, or sometimes an invented word, so that copying does not hang on the list."""
     def make(w: Words) -> str:
         if invented and w.chance(invented):
-            return str(w.one((w.invented, w.thing, lambda: w.one(ADJ) + " " + w.one(items)))())
+            make_other: Callable[[], str] = w.one((w.invented, w.thing, lambda: w.one(ADJ) + " " + w.one(items)))
+            return make_other()
         return str(w.one(items))
     return make
 
@@ -234,6 +253,34 @@ MAKERS.update(foreign=foreign, odd=odd, paragraph=paragraph)
 SHAPES = ("foreign", "odd", "odd", "paragraph", "num", "num", "weather", "sentence", "sentence", "done", "json", "list", "time", "price", "code", "phrase", "dist", "date", "email", "bool_text", "proper", "deg", "topic", "clause", "person")
 
 
+LONGER = """the {noun} on {noun} {num} is {adj}|the {noun} in the {room} is {adj}|{first} cannot {verb} the {noun}|the {noun} of {first} does not {verb}|we {verb} the {noun} on {day}|{first} and {first} {verb} the {noun}|
+I {verb} {num} {noun}s for {first}|our {noun} is {adj} and {adj}|the {adj} {noun} next to the {noun}|my {noun} has no {noun}|{first} wants to {verb} in {city}|there is a {noun} in my {noun}|the {noun} was {adj} in {city}|
+nobody can {verb} the {noun}|you should {verb} before {time}|the {noun} for {first} is in the {room}""".replace("\n", "").split("|")
+QUERIES = """best {adj} {noun}s in {city}|how to {verb} a {noun}|who invented the {noun}|why is the {noun} {adj}|the history of the {noun}|{noun}s for {noun}s|{adj} {noun} near {city}|the {noun} of {city}|latest {noun} of {company}|{noun} and {noun}|
+what {noun}s {verb}|{person}'s {noun}|cheap {noun}s|the biggest {noun} in {country}|{noun} in {year}|where to {verb} {noun}s|{proper} against {proper}|open {noun}s in {city}|how many {noun}s a {animal} has|{person} and the {noun}|
+the {adj} {noun} from {company}|{noun} without {noun}|the {noun} at {time}|when the {noun} opens|{subject} for {job}s""".replace("\n", "").split("|")
+NAMES = "The {a} of the {b}|{a} and {b}|A {a} in {c}|The {a}|{a} {b}|My {a} {b}|{a} of {b} and {a}|No {a} for {p}|The Last {a} of {c}|{p}'s {a}|Back to the {a}|{a} at {b}|The {a} in the {b}|Goodbye, {c}".split("|")
+
+
+def query(w: Words) -> str:
+    """What people search for, with the small words in it."""
+    return w.topic() if w.chance(.4) else fill(w, w.one(QUERIES))
+
+
+def name_of_work(w: Words) -> str:
+    """Titles of several words."""
+    if w.chance(.45):
+        return w.title()
+    return str(w.one(NAMES)).format(a=w.one(NOUN).capitalize(), b=w.one(NOUN).capitalize(), c=w.city(), p=w.first())
+
+
+def statement(w: Words) -> str:
+    k = w.r.random()
+    text = clause(w) if k < .5 else fill(w, w.one(LONGER))
+    return text if k < .85 else text + w.one((" and ", " because ", " but ", ", ")) + fill(w, w.one(LONGER))
+
+
+MAKERS.update(topic=query, title=name_of_work, clause=statement)
 FREE = {"word", "clause", "title", "thing", "topic", "proper", "phrase", "place", "person", "first", "item"}
 
 

@@ -121,8 +121,7 @@ class LLMFramework:
         `timeout` in seconds, every field of `GenerationConfig` (max_tokens, temperature, top_p, top_k, stop, seed, …),
         and those of `generate`. Raises the errors of `llm_framework.errors`.
         """
-        chunks = self.stream(prompt, **options)
-        return chunks if stream else (await _fold(chunks)).text
+        return self.stream(prompt, **options) if stream else (await self.generate(prompt, **options)).text
 
     async def generate(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> InferenceResponse:
         """The whole response. Besides what `generate_text` takes:
@@ -132,7 +131,7 @@ class LLMFramework:
         regular expression. `max_retries`, and `fallbacks` (model names), for this call. `strict_parameters=False`
         leaves out what the model cannot take, and lists it, instead of raising. `metadata` travels with the request.
         """
-        return await _fold(self.stream(prompt, **options))
+        return await _fold(self._stream(_Call(prompt, dict(options), streaming=False)))
 
     def stream(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> AsyncGenerator[Chunk, None]:
         """The answer as an async iterator of chunks; options as `generate`. A wrong option raises at once."""
@@ -189,21 +188,22 @@ class LLMFramework:
             raise InvalidRequestError("generate_batch takes a list of prompts; for a single one use generate_text")
         options["tools"] = as_tools(options.get("tools"))  # once for all: making schemas takes time
         options["response_format"] = as_response_format(options.get("response_format"))
-        # What is wrong in any of them is told before the first one runs.
-        calls = [_Call(prompt, dict(options)) for prompt in prompts]
+        if not return_exceptions:  # what is wrong in any of them is told before the first one runs
+            for prompt in prompts:
+                _Call(prompt, dict(options), streaming=False)
         await self.start()
         engine = self.inference_engine
         limit = engine.concurrency_of([options.get("model_name")]) if max_concurrency is None else max_concurrency
-        with _progress_bar(len(calls) if progress else None) as on_done:
+        with _progress_bar(len(prompts) if progress else None) as on_done:
             return await gather_in_order(
-                [partial(self._text_of, call) for call in calls],
+                [partial(self._text_of, prompt, options) for prompt in prompts],
                 max_concurrency=limit,
                 return_exceptions=return_exceptions,
                 on_done=on_done,
             )
 
-    async def _text_of(self, call: _Call) -> str:
-        return (await _fold(self._stream(call))).text
+    async def _text_of(self, prompt: Prompt, options: GenerateOptions) -> str:
+        return (await self.generate(prompt, **options)).text
 
     async def embed(self, texts: Sequence[str] | str, *, model_name: str | None = None) -> list[list[float]]:
         """A vector for each text. Raises `UnsupportedFeatureError` for models that make none."""
@@ -294,7 +294,8 @@ class LLMFramework:
 class _Call:
     """The keyword arguments of a call, sorted by whom they concern. Raises `InvalidRequestError` for a wrong one."""
 
-    def __init__(self, prompt: Prompt, options: dict[str, Any]) -> None:
+    def __init__(self, prompt: Prompt, options: dict[str, Any], *, streaming: bool = True) -> None:
+        self.streaming = streaming
         given = {name: options.pop(name) for name in _GENERATION_FIELDS & set(options)}
         config = options.pop("config", None) or GenerationConfig()
         self.config = replace(config, **{name: value for name, value in given.items() if value is not None})
@@ -330,6 +331,7 @@ class _Call:
             tools=self.tools,
             response_format=self.response_format,
             metadata=self.metadata,
+            streaming=self.streaming,
             **self.rest,
             **more,
         )

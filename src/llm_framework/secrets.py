@@ -15,12 +15,14 @@ from typing import Any
 from pydantic import SecretStr
 
 from .errors import ConfigurationError
+from .gateways import GATEWAYS
 
 # The variables that each provider's own documents name, first one first.
 USUAL_VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    **{name: (gateway.key_variable,) for name, gateway in GATEWAYS.items() if gateway.key_variable},
 }
 COMMAND_TIMEOUT = 30.0  # seconds; a password manager may ask for a touch or a PIN
 _MIN_REDACTED_LENGTH = 6  # shorter "keys" are placeholders such as "none", which would garble ordinary words

@@ -6,6 +6,7 @@ callers run on their own loop. It works in any thread, inside a running event lo
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import functools
 import os
@@ -33,10 +34,10 @@ class _Portal:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        ready: Future[BlockingPortal] = Future()
+        ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]] = Future()
         self._thread = threading.Thread(target=anyio.run, args=(_serve, ready), daemon=True, name="llm-framework-sync")
         self._thread.start()
-        self.portal = ready.result()
+        self.portal, self.loop = ready.result()
 
     @property
     def is_this_thread(self) -> bool:
@@ -48,9 +49,9 @@ class _Portal:
             self._thread.join(CLEAN_UP_TIME)
 
 
-async def _serve(ready: Future[BlockingPortal]) -> None:
+async def _serve(ready: Future[tuple[BlockingPortal, asyncio.AbstractEventLoop]]) -> None:
     async with BlockingPortal() as portal:
-        ready.set_result(portal)
+        ready.set_result((portal, asyncio.get_running_loop()))
         await portal.sleep_until_stopped()
 
 
@@ -88,7 +89,7 @@ def run(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
     """
     call = _Call(functools.partial(function, *args, **kwargs))
     try:
-        return cast(T, call.future.result())
+        return cast(T, call.start().result())
     except BaseException:
         call.cancel()
         raise
@@ -100,35 +101,51 @@ def iterate(make_stream: Callable[[], AsyncIterator[T]]) -> SyncStream[T]:
 
 
 class _Call:
-    """Work on the background loop. `ended` is set when it has really ended: cancelling its future marks that one done
-    at once, while the work still closes its streams."""
+    """Work on the background loop. Made first and started then, so that an interrupt at any moment finds something to
+    cancel. `ended` is set when the work has really ended, its streams closed."""
 
     def __init__(self, function: Callable[[], Awaitable[Any]]) -> None:
-        portal = _get_portal()
-        if portal.is_this_thread:
+        self._portal = _get_portal()
+        if self._portal.is_this_thread:
             message = (
                 "a synchronous call was made on the framework's own event loop (from a hook, plugin or tool that runs "
                 "there), where it would wait for itself: await the asynchronous method instead"
             )
             raise LLMFrameworkError(message)
-        self._portal = portal
-        self.ended = ended = threading.Event()
+        self._function = function
+        self._scope: anyio.CancelScope | None = None
+        self._started = self._cancelled = False
+        self.ended = threading.Event()
 
-        async def work() -> Any:
-            try:
-                return await function()
-            finally:
-                ended.set()
+    def start(self) -> Future[Any]:
+        """Begin; the result will be in the future."""
+        self._started = True
+        # Not the portal's own `start_task_soon`: that waits for the loop to take the task, a second change of threads.
+        return asyncio.run_coroutine_threadsafe(self._work(), self._portal.loop)
 
-        self.future: Future[Any] = portal.portal.start_task_soon(work)
+    async def _work(self) -> Any:
+        try:
+            with anyio.CancelScope() as self._scope:
+                if not self._cancelled:
+                    return await self._function()
+        finally:
+            self.ended.set()
 
     def cancel(self, wait: bool = True) -> None:
-        if self.future.cancel() and wait and not self._portal.is_this_thread:
+        """Stop the work; `wait` until it has cleaned up. Nothing happens where it has ended or never began."""
+        self._cancelled = True
+        if not self._started or self.ended.is_set() or self._portal.pid != os.getpid():
+            return
+        try:
+            self._portal.loop.call_soon_threadsafe(self._cancel_scope)
+        except RuntimeError:  # the background loop has ended, and all work on it
+            return
+        if wait and not self._portal.is_this_thread:
             self.ended.wait(CLEAN_UP_TIME)
 
-    def __del__(self) -> None:  # also where an interrupt came before anyone could call `cancel`
-        if hasattr(self, "future"):
-            self.cancel(wait=False)
+    def _cancel_scope(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 class _End:
@@ -147,6 +164,11 @@ class SyncStream(Generic[T], Iterator[T]):
         self._done = False
         # The task must not know this object, else dropping the iterator would not end it.
         self._call = _Call(functools.partial(_drain, make_stream, self._items))
+        try:
+            self._call.start()
+        except BaseException:  # an interrupt
+            self._call.cancel()
+            raise
 
     def __iter__(self) -> SyncStream[T]:
         return self
@@ -176,6 +198,11 @@ class SyncStream(Generic[T], Iterator[T]):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        call = getattr(self, "_call", None)
+        if call is not None:
+            call.cancel(wait=False)
 
 
 async def _drain(make_stream: Callable[[], AsyncIterator[T]], items: queue.SimpleQueue[T | _End]) -> None:

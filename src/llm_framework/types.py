@@ -253,6 +253,7 @@ class InferenceRequest:
     `tool_choice` is "auto", "none", "any" or a tool's name; `timeout` is in seconds, for everything: attempts, waits,
     fallbacks and the reading of the stream. `deadline` (on `time.monotonic`'s clock) and `explicit` (the names of the
     config fields that the caller set, as against configured defaults) are stamped by the engine and the framework.
+    `streaming` False says that nobody reads the pieces: a backend may ask its provider for the answer as a whole.
     """
 
     prompt: str | None = None
@@ -267,6 +268,7 @@ class InferenceRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     deadline: float | None = field(default=None, kw_only=True, compare=False)
     explicit: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)
+    streaming: bool = field(default=True, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:
         messages = tuple(self.messages or ())
@@ -471,6 +473,11 @@ class ResponseBuilder:
         self._last = chunk.timings or self._last
         self._dropped = chunk.dropped_parameters or self._dropped
         self._data.update(chunk.provider_data)
+
+    @property
+    def timings(self) -> Timings:
+        """The last ones given, else zeros."""
+        return self._last or Timings()
 
     def response(self, **fields: Any) -> InferenceResponse:
         """The answer so far; `fields` override or add to what the chunks said."""

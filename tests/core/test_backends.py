@@ -61,7 +61,7 @@ def test_a_missing_sdk_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_unknown_backend_is_answered_with_those_there_are() -> None:
     """The error lists the backends that can be had."""
-    with pytest.raises(ConfigurationError, match=r"'acme'; there are .*native"):
+    with pytest.raises(ConfigurationError, match=r"'acme'; it has .*native"):
         create_backend(ModelInfo("m", backend_type="acme"))
 
 

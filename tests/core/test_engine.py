@@ -503,7 +503,7 @@ async def test_unknown_models_and_backends_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         await bench.engine.generate_text(InferenceRequest("hi", model_name="nobody"))
     bench.engine.registry.register_model(ModelInfo("x", backend_type="acme"), persist=False)
-    with pytest.raises(ConfigurationError, match=r"'acme'; there are .*fake"):
+    with pytest.raises(ConfigurationError, match=r"'acme'; it has .*native"):
         await bench.engine.generate_text(InferenceRequest("hi", model_name="x"))
     assert bench.stats()["failed_requests"] == 2
 

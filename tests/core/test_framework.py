@@ -290,3 +290,11 @@ def test_every_public_name_is_there() -> None:
     assert set(llm_framework.__all__) <= set(dir(llm_framework))
     with pytest.raises(AttributeError):
         llm_framework.Nothing  # noqa: B018
+
+
+async def test_a_batch_returns_the_fault_of_a_wrong_prompt_in_its_place() -> None:
+    """With return_exceptions, a prompt that cannot be meant so takes none of the others' answers away."""
+    async with LLMFramework() as framework:
+        texts = await framework.generate_batch(["Hello", "", "Hi"], return_exceptions=True, max_tokens=2)
+    assert isinstance(texts[1], InvalidRequestError)
+    assert all(isinstance(text, str) for text in (texts[0], texts[2]))

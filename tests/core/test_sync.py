@@ -155,8 +155,7 @@ def run_script(script: str, **variables: str) -> subprocess.CompletedProcess[str
         backend.install(framework)
     """
     code = dedent(head) + dedent(script)
-    environment = {**os.environ, **variables}
-    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2] / "src"), *sys.path])
+    environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
         capture_output=True,

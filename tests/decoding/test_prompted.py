@@ -158,10 +158,12 @@ def test_an_image_is_refused_by_name(message: Message) -> None:
     assert caught.value.feature == "ImagePart"
 
 
-def test_a_regular_expression_is_refused() -> None:
-    """A response_format that can only be wished for as a schema must be one."""
-    with pytest.raises(UnsupportedFeatureError, match="regular expression"):
-        choose_dialect().turns(InferenceRequest("Hi", response_format=ResponseFormat(regex="a+")))
+def test_a_regular_expression_is_asked_for() -> None:
+    """The prompt says which expression the answer must match, and the answer is read as it is."""
+    request = InferenceRequest("Hi", response_format=ResponseFormat(regex="a+"))
+    turns = choose_dialect().turns(request)
+    assert turns[0]["content"] == "Reply only with text that matches this regular expression:\na+"
+    assert choose_dialect().parser(request).feed("```a") == ["```a"]
 
 
 def test_everything_that_is_not_the_dialects_own_is_quoted() -> None:

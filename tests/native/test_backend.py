@@ -103,7 +103,7 @@ class Scripted:
 
         script = iter(self._ids)
 
-        def forced(sequence: Any, tokens: Any, sampler: Any) -> Any:
+        def forced(sequence: Any, tokens: Any, sampler: Any, mask: Any = None) -> Any:
             if sampler is not None:
                 sampler = Sampler(0, temperature=0.0, logit_bias={next(script): 1e4})
             return self._make_row(sequence, tokens, sampler)
@@ -302,12 +302,12 @@ async def test_a_shorter_context_can_be_declared(bundled_path: Path) -> None:
     ("asked", "feature"),
     [
         (lambda: request([Message.user("Look", ImagePart(data=b"x"))]), "ImagePart"),
-        (lambda: request(response_format=ResponseFormat(regex="a+")), "response_format"),
+        (lambda: request(response_format=ResponseFormat(schema={"not": {}})), "response_format"),
         (lambda: request(thinking="high"), "thinking"),
     ],
 )
 async def test_what_the_model_cannot_do_is_refused(backend: GemmaNativeBackend, asked: Any, feature: str) -> None:
-    """Images, regular expressions and thinking raise an error that names them and the model."""
+    """Images, schemas that cannot be enforced and thinking raise an error that names them and the model."""
     with pytest.raises(UnsupportedFeatureError) as caught:
         await answer(backend, asked())
     assert (caught.value.feature, caught.value.model) == (feature, "tiny-chat")

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("llm_framework.native._native")
 
-from llm_framework.errors import ProviderUnavailableError
+from llm_framework.errors import ProviderUnavailableError, StructuredOutputError
 from llm_framework.native._native import Row, Sampled, Sampler
 from llm_framework.native.model import NativeModel, open_model
 from llm_framework.native.scheduler import Generation, Scheduler, Slot, TokenEvent, plan_step, rotate_prefills
@@ -138,6 +139,71 @@ async def test_a_request_ends_at_its_limit(scheduler: Scheduler) -> None:
     generation = submit(scheduler, max_tokens=3)
     assert len(await tokens(generation)) == 3
     assert generation.finish_reason == "length"
+
+
+class Only:
+    """A constraint that allows the tokens of a list, one after the other; its masks wait until the gate is open."""
+
+    def __init__(self, wanted: Sequence[int], vocab_size: int) -> None:
+        self.gate = threading.Event()
+        self.asked = threading.Event()
+        self._left = list(wanted)
+        self._words = (vocab_size + 31) // 32
+
+    def mask(self) -> np.ndarray[Any, np.dtype[np.uint32]] | None:
+        """A mask of the next token alone."""
+        self.asked.set()
+        assert self.gate.wait(20)
+        mask = np.zeros(self._words, np.uint32)
+        mask[self._left[0] // 32] = 1 << self._left[0] % 32
+        return mask
+
+    def commit(self, token: int, num_left: int) -> int:
+        """Take the token."""
+        assert token == self._left.pop(0)
+        return token
+
+    def is_done(self) -> bool:
+        """Whether all were drawn."""
+        return not self._left
+
+    def may_end(self) -> bool:
+        """The same."""
+        return not self._left
+
+
+async def test_a_constraint_decides_on_the_tokens(scheduler: Scheduler, model: NativeModel) -> None:
+    """Only what the masks allow is drawn; the request ends with "stop" when its constraint is done."""
+    wanted = [300, 20, 1000]
+    constraint = Only(wanted, model.config.vocab_size)
+    constraint.gate.set()
+    generation = submit(scheduler, max_tokens=9, constraint=constraint)
+    assert await tokens(generation) == wanted
+    assert generation.finish_reason == "stop"
+
+
+async def test_a_late_mask_holds_up_no_one_else(scheduler: Scheduler, model: NativeModel) -> None:
+    """While a request waits for its mask, the others go on; it goes on when the mask is there."""
+    constraint = Only([300, 20], model.config.vocab_size)
+    held = submit(scheduler, constraint=constraint)
+    assert await asyncio.to_thread(constraint.asked.wait, 20)
+    assert len(await tokens(submit(scheduler, max_tokens=20))) == 20
+    constraint.gate.set()
+    assert await tokens(held) == [300, 20]
+
+
+async def test_a_constraint_that_fails_ends_its_own_request(scheduler: Scheduler, model: NativeModel) -> None:
+    """Its error reaches its consumer; a request beside it goes on."""
+
+    class Failing(Only):
+        def mask(self) -> np.ndarray[Any, np.dtype[np.uint32]] | None:
+            raise StructuredOutputError("too much")
+
+    failing = submit(scheduler, constraint=Failing([1], model.config.vocab_size))
+    other = submit(scheduler, max_tokens=6)
+    with pytest.raises(StructuredOutputError, match="too much"):
+        await tokens(failing)
+    assert len(await tokens(other)) == 6
 
 
 async def test_a_request_ends_at_an_end_token(scheduler: Scheduler) -> None:

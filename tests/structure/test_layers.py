@@ -14,7 +14,7 @@ PACKAGE = Path(llm_framework.__file__).parent
 
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
-    ["_version", "errors", "types"],
+    ["_version", "errors", "types", "gateways"],
     ["config", "secrets", "inputs"],
     ["registry.model_info"],
     ["plugins"],

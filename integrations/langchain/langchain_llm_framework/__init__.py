@@ -1,5 +1,10 @@
 """llm-framework's models as LangChain chat models."""
 
-from .chat_models import FrameworkChatModel
+import logging
 
-__all__ = ["FrameworkChatModel"]
+from .chat_models import FrameworkChatModel
+from .fallback import FallbackChatModel
+
+__all__ = ["FallbackChatModel", "FrameworkChatModel"]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.utils import count_tokens_approximately
-from langchain_core.output_parsers import BaseOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from langchain_core.utils.pydantic import is_basemodel_subclass
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
 from typing_extensions import Self
 
 from llm_framework import adapters
 from llm_framework._version import __version__
-from llm_framework.errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
+from llm_framework.errors import StructuredOutputError, UnsupportedFeatureError
 from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
 
 from . import messages as translate
 from . import tools as translate_tools
 from .errors import translated_errors
-from .parsers import StrictJsonParser, StrictKeyToolsParser, StrictPydanticParser, StrictPydanticToolsParser
+from .structured import StructuredOutputModel
 
 # Fields that are options of a call; the rest of the model's fields say who answers it.
 _OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
@@ -45,7 +41,7 @@ class _Call(NamedTuple):
     one_tool_call: bool
 
 
-class FrameworkChatModel(BaseChatModel):
+class FrameworkChatModel(StructuredOutputModel):
     """A chat model that llm-framework runs: a local Gemma model on this machine, or one at a provider.
 
     `model` is a registry name, `provider:model`, or a well-known cloud name; None takes the configured default, else
@@ -145,15 +141,24 @@ class FrameworkChatModel(BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> Any:
-        profile = {
-            "text_inputs": True, "text_outputs": True, "tool_calling": True, "tool_choice": True,
-            "tool_call_streaming": True, "structured_output": True,
-        }  # fmt: skip
         # A given framework knows its models; asking the shared one would search the disk in a constructor.
         info = adapters.model_info(self.framework, self.model) if self.framework is not None else None
+        chats = info is None or "chat" in info.capabilities
+        features = ("tool_calling", "tool_choice", "tool_call_streaming", "structured_output")
+        profile: dict[str, Any] = {"text_inputs": True, "text_outputs": True, **dict.fromkeys(features, chats)}
+        if info is not None:
+            profile["image_inputs"] = "images" in info.capabilities
         if info is not None and info.context_length:
-            return {**profile, "max_input_tokens": info.context_length}
+            profile["max_input_tokens"] = info.context_length
         return profile
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # The cache's key. A model without a name is whatever its framework's default is, so that is part of the key.
+        text = super()._get_llm_string(stop=stop, **kwargs)
+        if self.model or kwargs.get("model"):
+            return text
+        framework, _ = self._resolve()
+        return f"{text}---{framework.default_model_name()}"
 
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
@@ -320,59 +325,6 @@ class FrameworkChatModel(BaseChatModel):
         }
         return self.bind(tools=as_dicts, **{k: v for k, v in bound.items() if v is not None}, **kwargs)
 
-    def with_structured_output(
-        self,
-        schema: dict[str, Any] | type | None = None,
-        *,
-        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
-        include_raw: bool = False,
-        strict: bool | None = None,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, dict[str, Any] | BaseModel]:
-        """The model, answering with an instance of `schema` (a pydantic class) or a dict (any other schema).
-
-        Args:
-            schema: A pydantic class (v1 or v2), a TypedDict, a JSON schema or an OpenAI function dict.
-            method: "json_schema" asks for JSON of that form, "function_calling" for the call of a tool with such
-                arguments, "json_mode" for JSON (of that form too, where a schema is given).
-            include_raw: Give a dict of `raw` (the message), `parsed` and `parsing_error` instead, and do not raise.
-            strict: Ask providers that know strict schemas to hold to it.
-            tools: Tools that the model may call instead of answering.
-            kwargs: Further options of the call.
-
-        Raises:
-            ValueError: The method is unknown, or needs a schema and got none.
-        """
-        if schema is None and method != "json_mode":
-            raise InvalidRequestError(f"the method {method!r} needs a schema")
-        form = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": schema}}
-        if method == "function_calling":
-            model, parser = self._as_function(schema, strict, tools, {**form, **kwargs})
-        elif method in ("json_schema", "json_mode"):
-            model, parser = self._as_json(schema, strict, tools, {**form, **kwargs})
-        else:
-            raise InvalidRequestError(f"method is {method!r}; it is json_schema, function_calling or json_mode")
-        return _with_raw(model, parser) if include_raw else model | parser
-
-    def _as_json(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        wanted = {"type": "json_object"} if schema is None else schema
-        format = translate_tools.openai_response_format(wanted, strict)
-        model = (
-            self.bind_tools(tools, response_format=format, strict=strict, **kwargs)
-            if tools
-            else self.bind(response_format=format, **kwargs)
-        )
-        return model, _json_parser(schema)
-
-    def _as_function(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        name = translate_tools.openai_tools([schema])[0]["function"]["name"]
-        choice = "any" if tools else name
-        model = self.bind_tools([schema, *(tools or ())], tool_choice=choice, strict=strict, **kwargs)
-        if _is_pydantic(schema):
-            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True)
-        return model, StrictKeyToolsParser(key_name=name, first_tool_only=True)
-
 
 # --------------------------------------------------------------------------------------------------------- helpers
 def _chat_result(response: InferenceResponse, call: _Call) -> ChatResult:
@@ -413,17 +365,3 @@ async def _awith_malformed_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[C
 
 def _last_chunk(response: InferenceResponse) -> Chunk:
     return Chunk(finish_reason=response.finish_reason, usage=response.usage, response=response)
-
-
-def _is_pydantic(schema: Any) -> bool:
-    return isinstance(schema, type) and is_basemodel_subclass(schema)
-
-
-def _json_parser(schema: Any) -> BaseOutputParser[Any]:
-    return StrictPydanticParser(pydantic_object=schema) if _is_pydantic(schema) else StrictJsonParser()
-
-
-def _with_raw(model: Runnable[Any, Any], parser: BaseOutputParser[Any]) -> Runnable[Any, Any]:
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")

@@ -25,7 +25,9 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages import ToolCall as LangChainToolCall
+from langchain_core.messages import content as types
 from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.tool import ToolCallChunk
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
@@ -311,7 +313,28 @@ def to_ai_chunk(chunk: Chunk) -> AIMessageChunk | None:
         fields["additional_kwargs"] = {"reasoning_content": chunk.thinking}
     if chunk.tool_call is not None:
         fields["tool_call_chunks"] = [_tool_call_chunk(chunk.tool_call)]
+        fields["response_metadata"] = {"model_provider": PROVIDER}  # so that `_call_blocks` is asked
     return AIMessageChunk(**fields, **(_last_fields(chunk) if last else {}))
+
+
+def _call_blocks(message: AIMessageChunk) -> list[types.ContentBlock]:
+    """The content blocks of a piece of a tool call. LangChain numbers text and reasoning from 0 itself, and would add
+    a call that is numbered from 0 too to the block of the same number; numbers that start with lc_ are kept apart."""
+    if not message.tool_call_chunks or message.content or message.chunk_position == "last":
+        raise NotImplementedError  # LangChain then reads the blocks itself
+    return [
+        types.ToolCallChunk(
+            type="tool_call_chunk", id=call["id"], name=call["name"], args=call["args"], index=f"lc_tc_{call['index']}"
+        )
+        for call in message.tool_call_chunks
+    ]
+
+
+def _blocks_as_usual(message: AIMessage) -> list[types.ContentBlock]:
+    raise NotImplementedError
+
+
+register_translator(PROVIDER, _blocks_as_usual, _call_blocks)
 
 
 def _last_fields(chunk: Chunk) -> dict[str, Any]:

@@ -28,7 +28,7 @@ BUILT_IN: dict[str, str] = {
     "openai_compatible": "llm_framework.backends.openai_compatible:OpenAICompatibleBackend",
     "fake": "llm_framework.testing:FakeBackend",
 }
-_EXTRAS = {"openai_compatible": "openai", "native": "native"}  # where the extra is not named like the backend
+_EXTRAS = {"openai_compatible": "openai-compatible"}  # where the extra is not named like the backend
 
 
 def create_backend(model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> ModelBackend:
@@ -53,7 +53,8 @@ def load_backend_class(name: str) -> type[ModelBackend]:
     if entry_point is None and name in BUILT_IN and _exists(BUILT_IN[name].partition(":")[0]):
         entry_point = EntryPoint(name, BUILT_IN[name], GROUP)
     if entry_point is None:
-        raise ConfigurationError(f"no backend is named {name!r}; there are {', '.join(backend_names())}")
+        there_are = ", ".join(known for known in backend_names() if known != "fake")
+        raise ConfigurationError(f"this installation has no backend named {name!r}; it has {there_are}")
     try:
         loaded = entry_point.load()
     except MissingDependencyError:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..decoding.answer import Answer
 from ..decoding.chat_template import GemmaTemplate, JinjaTemplate, PlainTemplate, SpecialGuard, Template
+from ..decoding.dialects.prompted import PromptedDialect, offered_tools
 from ..errors import ContextOverflowError, InvalidRequestError, LLMFrameworkError, UnsupportedFeatureError
 from ..native.model import DEFAULT_MAX_TOKENS
 from ..types import Chunk, GenerationConfig, InferenceRequest, Timings, Usage
 from .base import ModelBackend
 
 if TYPE_CHECKING:
+    from ..decoding.constraints import Constraint, ConstraintCompiler
     from ..decoding.dialects import Dialect
     from ..native.scheduler import Generation, Scheduler
     from ..native.tokenizer import Tokenizer
@@ -68,8 +70,9 @@ class LocalBackend(ModelBackend):
         loaded = await self._require_loaded()
         load_seconds = time.monotonic() - started
         prompt = await self._prepare(loaded, request)
+        constraint = await self._constrain(loaded, request, len(prompt))
         answer = loaded.answer(request)
-        generation = loaded.submit(prompt, request.config)
+        generation = loaded.submit(prompt, request.config, constraint)
         try:
             async for event in generation:
                 for chunk in answer.feed(event):
@@ -121,6 +124,13 @@ class LocalBackend(ModelBackend):
 
         return await to_thread.run_sync(loaded.prompt, request, abandon_on_cancel=True)
 
+    async def _constrain(self, loaded: LocalModel, request: InferenceRequest, num_prompt: int) -> Constraint | None:
+        if loaded.constraints is None or (request.response_format is None and not offered_tools(request)):
+            return None
+        from anyio import to_thread
+
+        return await to_thread.run_sync(loaded.constraint, request, num_prompt, abandon_on_cancel=True)
+
 
 # --------------------------------------------------------------------------------------------------------- going down
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +148,8 @@ class LocalModel(ABC):
     vocab_size: int
     stop_ids: frozenset[int]
     recommended: Mapping[str, float]
+    constraints: ConstraintCompiler | None = None
+    """What holds answers to a form; None where the model's dialect writes calls in another way than grammars know."""
 
     @abstractmethod
     def new_sampler(self, config: GenerationConfig, settings: Mapping[str, Any]) -> Any:
@@ -160,19 +172,35 @@ class LocalModel(ABC):
             raise
         return ids
 
-    def submit(self, prompt: list[int], config: GenerationConfig) -> Generation:
+    def constraint(self, request: InferenceRequest, num_prompt: int) -> Constraint | None:
+        """What holds the answer to the form that the request asks for. Takes milliseconds where the form is new."""
+        if self.constraints is None:
+            return None
+        try:
+            max_tokens = self._max_tokens(request.config, num_prompt)
+            return self.constraints.for_request(request, offered_tools(request), max_tokens)
+        except LLMFrameworkError as error:
+            error.model = error.model or self.name
+            raise
+
+    def submit(self, prompt: list[int], config: GenerationConfig, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""
-        room = self.context_length - len(prompt)
+        max_tokens = self._max_tokens(config, len(prompt))
+        sampler = self._sampler(config, prompt)
+        return self.scheduler.submit(
+            prompt, sampler, max_tokens=max_tokens, stop_ids=self.stop_ids, constraint=constraint
+        )
+
+    def _max_tokens(self, config: GenerationConfig, num_prompt: int) -> int:
+        room = self.context_length - num_prompt
         if room < 1:
             message = (
-                f"the prompt has {len(prompt)} tokens, and {self.name} reads {self.context_length} at most, "
+                f"the prompt has {num_prompt} tokens, and {self.name} reads {self.context_length} at most, "
                 "the answer included; shorten it"
             )
             limit = self.context_length
-            raise ContextOverflowError(message, model=self.name, tokens=len(prompt), limit=limit)
-        max_tokens = min(config.max_tokens or DEFAULT_MAX_TOKENS, room)
-        sampler = self._sampler(config, prompt)
-        return self.scheduler.submit(prompt, sampler, max_tokens=max_tokens, stop_ids=self.stop_ids)
+            raise ContextOverflowError(message, model=self.name, tokens=num_prompt, limit=limit)
+        return min(config.max_tokens or DEFAULT_MAX_TOKENS, room)
 
     def answer(self, request: InferenceRequest) -> Answer:
         """What turns the tokens of the answer to `request` into chunks."""
@@ -197,6 +225,15 @@ class LocalModel(ABC):
         if config.repetition_penalty is not None:
             sampler.observe(prompt)
         return sampler
+
+
+def choose_constraints(
+    dialect: Dialect, tokenizer: Tokenizer, vocab_size: int, stop_ids: frozenset[int]
+) -> ConstraintCompiler | None:
+    """What holds a model's answers to a form, for the dialect whose calls the grammars describe."""
+    from ..decoding.constraints import ConstraintCompiler
+
+    return ConstraintCompiler(tokenizer, vocab_size, stop_ids) if isinstance(dialect, PromptedDialect) else None
 
 
 def choose_template(source: str | None, tokenizer: Tokenizer, eos_ids: frozenset[int], info: ModelInfo) -> Template:

@@ -18,7 +18,7 @@ from ..native.model import recommended_sampling
 from ..native.scheduler import Scheduler
 from ..registry.discovery import CONTEXT_NAMES
 from ..types import GenerationConfig
-from .local import LocalBackend, LocalModel, choose_template
+from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo
@@ -97,6 +97,7 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
     dialect, specials = choose_dialect(source), tokenizer.specials
     ends = [*dialect.ends, *(name for name in _TURN_ENDS if source and name in source)]
     max_batch = settings.get("max_batch") or MAX_BATCH
+    vocab_size = network.get_input_embeddings().weight.shape[0]
     return HubModel(
         name=model_info.name,
         engine=engine,
@@ -108,9 +109,10 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
         dialect=dialect,
         guard=SpecialGuard(specials),
         context_length=_context_length(network, hub_tokenizer, model_info),
-        vocab_size=network.get_input_embeddings().weight.shape[0],
+        vocab_size=vocab_size,
         stop_ids=eos_ids | {specials[name] for name in ends if name in specials},
         recommended=recommended_sampling(_json(folder / "generation_config.json")),
+        constraints=choose_constraints(dialect, tokenizer, vocab_size, eos_ids),
     )
 
 

@@ -23,6 +23,7 @@ import anyio
 from ..backends import backend_names
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
 from ..errors import ModelNotFoundError, RequestCancelledError
+from ..gateways import GATEWAYS
 from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
@@ -64,15 +65,18 @@ class InferenceEngine:
         _engines.add(self)
 
     def declare_providers(self) -> None:
-        """Tell the registry the names that may stand before a colon: endpoints of the configuration, installed
-        backends, and plugins."""
+        """Tell the registry the names that may stand before a colon: gateways, installed backends, plugins, and
+        endpoints of the configuration. Later ones win."""
+        for name in GATEWAYS:
+            self.registry.declare_provider(name, "openai_compatible")
         for name in backend_names():
             self.registry.declare_provider(name, name)
         for name, backend_type in self.plugin_manager.providers().items():
             self.registry.declare_provider(name, backend_type)
         for name, credentials in self.config.api_credentials.items():
             if credentials.provider is not None:
-                self.registry.declare_provider(name, credentials.provider)
+                dialect = "openai_compatible" if credentials.provider in GATEWAYS else credentials.provider
+                self.registry.declare_provider(name, dialect)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
@@ -92,6 +96,7 @@ class InferenceEngine:
     ) -> InferenceResponse:
         """The whole answer: the stream, folded. Errors as in `generate_stream`."""
         response: InferenceResponse | None = None
+        request = replace(request, streaming=False)
         async with aclosing(self.generate_stream(request, options=options)) as chunks:
             async for chunk in chunks:
                 response = chunk.response or response
@@ -146,7 +151,8 @@ class InferenceEngine:
             with self._lock:
                 self._running.pop(id(run), None)
             self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
-            logger.debug("%s", run.summary(outcome))
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s", run.summary(outcome))
         yield last
 
     # ------------------------------------------------------------------------------------------------------ steps down

@@ -36,6 +36,18 @@ async def with_retries(
     Tried again are errors whose `retryable` is true, after a growing wait with jitter, or after the error's
     `retry_after`. A wait that the deadline cannot hold is not begun: the error is raised at once.
     """
+    try:
+        return await function()
+    except LLMFrameworkError as error:  # the machinery below costs more than all else of a call that succeeds at once
+        if max_retries == 0 or not error.retryable:
+            raise
+        failed = [error]
+
+    async def call() -> T:
+        if failed:
+            raise failed.pop()
+        return await function()
+
     stop_at_limit = stop_after_attempt(max_retries + 1)
 
     def stop(state: RetryCallState) -> bool:
@@ -49,14 +61,7 @@ async def with_retries(
         before_sleep=_log_retry,
         reraise=True,
     )
-    return await retrying(_as_coroutine_function(function))
-
-
-def _as_coroutine_function(function: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    async def call() -> T:
-        return await function()
-
-    return call
+    return await retrying(call)
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -169,7 +169,7 @@ class RunningRequest:
 
     def timings(self) -> Timings:
         """Where the time went; prefill and decode as the backend says, where it does."""
-        own = self._builder.response().timings
+        own = self._builder.timings
         total = time.monotonic() - self._started
         first = (self._first_token_at or time.monotonic()) - self._started
         return Timings(self.queue_seconds, self.load_seconds, own.prefill, first, own.decode or total - first, total)

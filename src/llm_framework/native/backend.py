@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..backends.local import LocalBackend, LocalModel, choose_template
+from ..backends.local import LocalBackend, LocalModel, choose_constraints, choose_template
 from ..decoding.chat_template import SpecialGuard
 from ..decoding.dialects import choose_dialect
 from ..errors import ModelLoadError
@@ -83,4 +83,5 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> LoadedModel:
         vocab_size=model.config.vocab_size,
         stop_ids=model.config.eos_ids | {specials[name] for name in dialect.ends if name in specials},
         recommended=model.default_sampling,
+        constraints=choose_constraints(dialect, tokenizer, model.config.vocab_size, model.config.eos_ids),
     )

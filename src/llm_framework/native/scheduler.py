@@ -16,13 +16,25 @@ import time
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ..errors import LLMFrameworkError, ProviderUnavailableError
+from ..errors import LLMFrameworkError, ProviderUnavailableError, StructuredOutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..decoding.constraints import Constraint
+
+    Mask = NDArray[np.uint32] | None
 
 MAX_BATCH = 64
 PREFILL_TOKENS = 256
+MASK_PATIENCE = 0.002  # seconds that a step waits for masks that are not ready; after that it goes without those rows
+MASK_THREADS = 2
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +87,14 @@ class Generation:
     error that ended it. `cancel`, or closing it, takes the request out of the batch before the next step.
     """
 
-    def __init__(self, prompt: Sequence[int], sampler: Any, max_tokens: int, stop_ids: frozenset[int]) -> None:
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        sampler: Any,
+        max_tokens: int,
+        stop_ids: frozenset[int],
+        constraint: Constraint | None = None,
+    ) -> None:
         self.finish_reason: Literal["stop", "length"] | None = None
         self.times = StepTimes(submitted=time.monotonic())
         self.loop = asyncio.get_running_loop()
@@ -87,6 +106,8 @@ class Generation:
         self.capacity = len(prompt) + max_tokens
         self.num_left = max_tokens
         self.stop_ids = stop_ids
+        self.constraint = constraint
+        self.mask: Future[Mask] | None = None  # of the next token; None where nothing constrains it
         self.decoding = False
         self.cancelled = False
         self.wake: Callable[[], None] = _nothing
@@ -196,10 +217,61 @@ def advance(slot: Slot, sampled: Sampled | None) -> Delivery | None:
     generation.num_left -= 1
     if sampled.token in generation.stop_ids:
         return Delivery(generation, ended=True, finish_reason="stop")
-    event = TokenEvent(sampled.token, sampled.logprob, sampled.top)
+    token, constraint = sampled.token, generation.constraint
+    if constraint is not None:
+        try:
+            taken = constraint.commit(token, generation.num_left)
+        except StructuredOutputError as error:
+            return Delivery(generation, ended=True, error=error)
+        if taken is None:
+            return Delivery(generation, ended=True, finish_reason="stop")
+        token = taken
+        generation.pending = [token]
+    event = TokenEvent(token, sampled.logprob, sampled.top)
+    if constraint is not None and (constraint.is_done() or (generation.num_left == 0 and constraint.may_end())):
+        return Delivery(generation, event, ended=True, finish_reason="stop")
     if generation.num_left == 0:
         return Delivery(generation, event, ended=True, finish_reason="length")
     return Delivery(generation, event)
+
+
+# --------------------------------------------------------------------------------------------------------------- masks
+class MaskMaker:
+    """Makes the masks of constrained requests, beside the engine and not in its way.
+
+    A request whose mask is not ready is left out of a step, so that it alone waits. All of this is for the scheduler's
+    thread to call.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pool: ThreadPoolExecutor | None = None
+
+    def begin(self, generation: Generation) -> None:
+        """Start to make the mask of the request's next token."""
+        if generation.constraint is not None:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(MASK_THREADS, thread_name_prefix=f"llm-framework masks {self._name}")
+            generation.mask = self._pool.submit(generation.constraint.mask)
+
+    def ready(self, active: Sequence[Generation]) -> list[Generation]:
+        """Those of `active` that can take part in a step, after a moment's wait for the others; perhaps none."""
+        for generation in active:
+            if generation.mask is None:
+                self.begin(generation)
+        late = [g.mask for g in active if g.mask is not None and not g.mask.done()]
+        if late:
+            wait_for(late, MASK_PATIENCE)
+        return [generation for generation in active if not _is_late(generation)]
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _is_late(generation: Generation) -> bool:
+    return generation.mask is not None and not generation.mask.done()
 
 
 # ----------------------------------------------------------------------------------------------------------- scheduler
@@ -228,6 +300,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._active: list[Generation] = []  # the thread's own
         self._thread: threading.Thread | None = None
+        self._masks = MaskMaker(name)
         self._pid = os.getpid()
         _open_schedulers.add(self)
 
@@ -244,14 +317,21 @@ class Scheduler:
             return self._state.num_steps
 
     def submit(
-        self, prompt: Sequence[int], sampler: Any, *, max_tokens: int, stop_ids: Iterable[int] = ()
+        self,
+        prompt: Sequence[int],
+        sampler: Any,
+        *,
+        max_tokens: int,
+        stop_ids: Iterable[int] = (),
+        constraint: Constraint | None = None,
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
-        `max_tokens` fit the context. Raises `ProviderUnavailableError` after `close`."""
+        `max_tokens` fit the context. `constraint` is used from the scheduler's threads. Raises
+        `ProviderUnavailableError` after `close`."""
         if self._is_forked():
             message = f"{self._name} was loaded before this process was forked; load it again in the new process"
             raise ProviderUnavailableError(message, model=self._name, retryable=False)
-        generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids))
+        generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids), constraint)
         generation.wake = self._wake
         with self._changed:
             if self._state.closed:
@@ -290,12 +370,15 @@ class Scheduler:
     def _run(self) -> None:
         try:
             while self._admit():
-                slots = plan_step(self._active, self._prefill_tokens)
+                slots = plan_step(self._masks.ready(self._active), self._prefill_tokens)
+                if not slots:
+                    continue
                 self._active = rotate_prefills(self._active, slots)
                 deliveries = self._step(slots)
                 self._retire(deliveries)
                 self._deliver(deliveries)
         finally:
+            self._masks.close()
             self._fail_all()
 
     def _admit(self) -> bool:
@@ -310,7 +393,6 @@ class Scheduler:
                 if state.closed or self._active:
                     break
                 self._changed.wait()
-            state.num_steps += not state.closed
             return not state.closed
 
     def _drop_cancelled(self) -> None:
@@ -329,11 +411,16 @@ class Scheduler:
     def _step(self, slots: Sequence[Slot]) -> list[Delivery]:
         """One pass for `slots`. Where it fails, those that it did not touch get one each, so that a request which the
         engine cannot take fails alone."""
+        with self._changed:
+            self._state.num_steps += 1
         try:
             sampled = self._engine.step([self._row(slot) for slot in slots])
         except Exception as error:
             return self._after_failure(slots, error)
-        told = (advance(slot, token) for slot, token in zip(slots, sampled, strict=True))
+        told = [advance(slot, token) for slot, token in zip(slots, sampled, strict=True)]
+        for slot, delivery in zip(slots, told, strict=True):
+            if slot.samples and (delivery is None or not delivery.ended):
+                self._masks.begin(slot.generation)
         return [delivery for delivery in told if delivery is not None]
 
     def _row(self, slot: Slot) -> Any:
@@ -342,9 +429,15 @@ class Scheduler:
             generation.times.admitted = time.monotonic()
             generation.sequence = self._engine.new_sequence(generation.capacity)
         tokens = generation.pending[: slot.num_tokens]
-        return self._make_row(generation.sequence, tokens, generation.sampler if slot.samples else None)
+        if not slot.samples:
+            return self._make_row(generation.sequence, tokens, None)
+        if generation.mask is None:
+            return self._make_row(generation.sequence, tokens, generation.sampler)
+        return self._make_row(generation.sequence, tokens, generation.sampler, generation.mask.result())
 
     def _after_failure(self, slots: Sequence[Slot], error: Exception) -> list[Delivery]:
+        if len(slots) == 1 and isinstance(error, StructuredOutputError):
+            return [Delivery(slots[0].generation, ended=True, error=error)]
         if len(slots) == 1:
             _log.warning("%s: a request failed in the engine: %s", self._name, error)
             return [Delivery(slots[0].generation, ended=True, error=self._failed(error))]

@@ -9,20 +9,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
 from langchain_llm_framework import FrameworkChatModel
-
-# A model of three million parameters does not always hold to a form that nothing makes it hold to. The answer may then
-# be wrong; it must still be an answer, so any other error than these fails the test.
-unconstrained = pytest.mark.xfail(
-    reason="the Transformers backend does not yet constrain decoding to a schema or to a forced tool call",
-    raises=(AssertionError, OutputParserException),
-    strict=False,
-)
-schema_types = pytest.mark.parametrize("schema_type", ["pydantic", "typeddict", "json_schema"])
 
 
 class TestBundledModel(ChatModelIntegrationTests):
@@ -47,41 +37,3 @@ class TestBundledModel(ChatModelIntegrationTests):
     @property
     def model_override_value(self) -> str:
         return "transformers:tiny-chat"
-
-    @unconstrained
-    def test_bind_runnables_as_tools(self, model: BaseChatModel) -> None:
-        super().test_bind_runnables_as_tools(model)
-
-    @unconstrained
-    def test_tool_choice(self, model: BaseChatModel) -> None:
-        super().test_tool_choice(model)
-
-    @unconstrained
-    def test_tool_calling_with_no_arguments(self, model: BaseChatModel) -> None:
-        super().test_tool_calling_with_no_arguments(model)
-
-    @unconstrained
-    def test_unicode_tool_call_integration(self, model: BaseChatModel) -> None:  # type: ignore[override]
-        super().test_unicode_tool_call_integration(model)
-
-    @unconstrained
-    @schema_types
-    def test_structured_output(self, model: BaseChatModel, schema_type: str) -> None:
-        super().test_structured_output(model, schema_type)
-
-    @unconstrained
-    @schema_types
-    async def test_structured_output_async(self, model: BaseChatModel, schema_type: str) -> None:
-        await super().test_structured_output_async(model, schema_type)
-
-    @unconstrained
-    def test_structured_output_pydantic_2_v1(self, model: BaseChatModel) -> None:
-        super().test_structured_output_pydantic_2_v1(model)
-
-    @unconstrained
-    def test_structured_output_optional_param(self, model: BaseChatModel) -> None:
-        super().test_structured_output_optional_param(model)
-
-    @unconstrained
-    def test_json_mode(self, model: BaseChatModel) -> None:
-        super().test_json_mode(model)

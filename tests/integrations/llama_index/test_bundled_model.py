@@ -7,14 +7,44 @@ import pickle
 from collections.abc import Iterator
 
 import pytest
-from llama_index.core import Document, MockEmbedding, VectorStoreIndex
-from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core import Document, MockEmbedding, SimpleKeywordTableIndex, SummaryIndex, VectorStoreIndex
+from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
+from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
+from llama_index.core.chat_engine import ContextChatEngine, SimpleChatEngine
 from llama_index.core.llms import ChatMessage
+from llama_index.core.memory import Memory
+from llama_index.core.prompts import PromptTemplate
+from pydantic import BaseModel
 
 from llama_index.llms.llm_framework import FrameworkLLM
 from llm_framework import LLMFramework
 
 CHAT = [ChatMessage(role="system", content="Answer briefly."), ChatMessage(role="user", content="hello")]
+
+
+DOCUMENTS = [
+    Document(text="The harbour of Bergen was built in 1070. It has eleven piers."),
+    Document(text="The museum of Lyon opens at nine. A ticket costs 12 euros."),
+    Document(text="Ada lives in Turin. She works as a baker."),
+]
+
+
+class Person(BaseModel):
+    """A person."""
+
+    name: str
+    age: int
+    city: str
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def get_weather(city: str) -> str:
+    """Get the current weather in a city."""
+    return f"sunny, 21 degrees in {city}"
 
 
 @pytest.fixture
@@ -83,15 +113,81 @@ async def test_closing_a_stream_stops_the_engine(framework: LLMFramework) -> Non
     raise AssertionError("a request is still running")
 
 
-async def test_function_agent_runs() -> None:
-    """LlamaIndex's agent loop runs on the bundled model."""
+async def test_function_agent(llm: FrameworkLLM) -> None:
+    """LlamaIndex's agent calls the right one of two tools and tells its result, also with a memory."""
+    agent = FunctionAgent(tools=[add, get_weather], llm=llm)
+    memory = Memory.from_defaults(session_id="s", token_limit=1000)
+    assert "7" in str(await agent.run("What is 3 plus 4?", memory=memory, max_iterations=5))
+    assert "21 degrees" in str(await agent.run("What is the weather in Paris?", memory=memory, max_iterations=5))
 
-    def add(a: int, b: int) -> int:
-        """Add two numbers."""
-        return a + b
 
-    agent = FunctionAgent(tools=[add], llm=FrameworkLLM(temperature=0, max_tokens=64))
-    assert str(await agent.run("hello", max_iterations=10)) is not None
+async def test_react_agent(llm: FrameworkLLM) -> None:
+    """The agent that reasons in text finishes with what the tool said."""
+    agent = ReActAgent(tools=[get_weather], llm=llm)
+    assert "21 degrees" in str(await agent.run("What is the weather in Rome?", max_iterations=5))
+
+
+async def test_agent_workflow(llm: FrameworkLLM) -> None:
+    """A workflow of functions runs to an answer."""
+    workflow = AgentWorkflow.from_tools_or_functions([add, get_weather], llm=llm)
+    assert "21 degrees" in str(await workflow.run("What is the weather in Paris?"))
+
+
+async def test_code_act_agent_runs(llm: FrameworkLLM) -> None:
+    """The agent that writes code runs; this model has never seen its prompt, so nothing is said of the answer."""
+
+    async def execute(code: str) -> str:
+        return "7"
+
+    assert str(await CodeActAgent(code_execute_fn=execute, llm=llm).run("What is 3 plus 4?", max_iterations=3))
+
+
+@pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize", "simple_summarize"])
+def test_summary_index(llm: FrameworkLLM, mode: str) -> None:
+    """A query over all documents is answered in every response mode."""
+    engine = SummaryIndex.from_documents(DOCUMENTS).as_query_engine(llm=llm, response_mode=mode)
+    assert str(engine.query("How much does a museum ticket cost?")).strip() not in ("", "Empty Response")
+
+
+def test_keyword_table(llm: FrameworkLLM) -> None:
+    """With the passage that a keyword table finds, the questions are answered right, and the tokens are counted."""
+    counter = TokenCountingHandler(tokenizer=lambda text: [])
+    index = SimpleKeywordTableIndex.from_documents(DOCUMENTS, llm=llm)
+    engine = index.as_query_engine(llm=llm)
+    llm.callback_manager = CallbackManager([counter])
+    asked = {
+        "When was the harbour of Bergen built?": "1070",
+        "How much does a museum ticket cost?": "12 euros",
+        "Where does Ada live?": "Turin",
+    }
+    assert {question: str(engine.query(question)) for question in asked} == asked
+    assert counter.prompt_llm_token_count > 100 > counter.completion_llm_token_count > 0
+
+
+def test_structured_predict(llm: FrameworkLLM) -> None:
+    """An object is read from a text, whole and streamed."""
+    prompt = PromptTemplate("Extract the person from the text.\n\n{text}")
+    ada, text = Person(name="Ada", age=34, city="Turin"), "Ada is 34 years old and lives in Turin."
+    assert llm.structured_predict(Person, prompt, text=text) == ada
+    streamed = list(llm.stream_structured_predict(Person, prompt, text=text))
+    assert Person.model_validate(streamed[-1].model_dump()) == ada
+
+
+def test_query_engine_with_a_form(llm: FrameworkLLM) -> None:
+    """A query engine with `output_cls` answers with an instance."""
+    documents = [Document(text="Ada is 34 years old and lives in Turin.")]
+    engine = SummaryIndex.from_documents(documents).as_query_engine(llm=llm, output_cls=Person)
+    assert isinstance(engine.query("Who lives in Turin?").response, Person)
+
+
+async def test_chat_engines(llm: FrameworkLLM) -> None:
+    """Chat engines with memory answer, whole and streamed, from what they are given."""
+    chat = SimpleChatEngine.from_defaults(llm=llm)
+    assert str(chat.chat("hello"))
+    assert "".join(chat.stream_chat("What can you do?").response_gen)
+    context = ContextChatEngine.from_defaults(SummaryIndex.from_documents(DOCUMENTS[2:]).as_retriever(), llm=llm)
+    assert "Turin" in str(await context.achat("Where does Ada live?"))
+    assert str(await context.achat("And what is her work?"))
 
 
 def test_query_engine_runs(llm: FrameworkLLM) -> None:

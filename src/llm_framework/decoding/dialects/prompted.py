@@ -60,7 +60,8 @@ class PromptedDialect:
         """Calls are looked for only where tools were offered."""
         if offered_tools(request):
             return ToolCallParser()
-        return PlainText() if request.response_format is None else JsonText()
+        form = request.response_format
+        return PlainText() if form is None or form.schema is None else JsonText()
 
 
 def offered_tools(request: InferenceRequest) -> tuple[ToolSpec, ...]:
@@ -91,10 +92,9 @@ def tools_text(tools: Sequence[ToolSpec], quote: Quote = str) -> str:
 
 
 def answer_form_text(response_format: ResponseFormat) -> str:
-    """The wish for JSON of a schema's form. Raises `UnsupportedFeatureError` for a regular expression."""
+    """The wish for JSON of a schema's form, or for text that matches a regular expression."""
     if response_format.schema is None:
-        message = "this model cannot be held to a regular expression; give a JSON schema as response_format"
-        raise UnsupportedFeatureError(message, feature="response_format")
+        return f"Reply only with text that matches this regular expression:\n{response_format.regex}"
     return f"Reply only with JSON of this form:\n{type_text(response_format.schema)}"
 
 

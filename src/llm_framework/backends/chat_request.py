@@ -1,0 +1,236 @@
+"""A request of ours as the body that Chat Completions wants. Pure functions, but for the images read from files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import mimetypes
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidRequestError, UnsupportedFeatureError
+from ..gateways import Gateway
+from ..types import (
+    DocumentPart,
+    GenerationConfig,
+    ImagePart,
+    InferenceRequest,
+    Message,
+    Part,
+    ResponseFormat,
+    TextPart,
+    ThinkingPart,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+)
+
+_SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"),
+    (b"%PDF", "application/pdf"),
+)  # fmt: skip
+# What a server must be asked for in our words because its body has no field for it.
+_PARAMETERS = (
+    "max_tokens", "temperature", "top_p", "top_k", "min_p", "stop", "seed", "presence_penalty", "frequency_penalty",
+    "repetition_penalty", "logit_bias", "logprobs", "thinking",
+)  # fmt: skip
+
+
+def request_body(request: InferenceRequest, model: str, gateway: Gateway) -> dict[str, Any]:
+    """Everything of the body but the parameters of generation and `stream`."""
+    body: dict[str, Any] = {"model": model, "messages": chat_messages(request.messages, gateway)}
+    if request.tools:
+        body["tools"] = [_tool(tool) for tool in request.tools]
+        if request.tool_choice is not None:
+            body["tool_choice"] = _tool_choice(request.tool_choice, gateway)
+    if request.response_format is not None:
+        _ask_for_form(body, request.response_format, gateway)
+    return body
+
+
+def needs_files(request: InferenceRequest) -> bool:
+    """Whether making the body reads files."""
+    return any(getattr(part, "path", None) is not None for message in request.messages for part in message.parts)
+
+
+# ---------------------------------------------------------------------------------------------------------- parameters
+def parameters(config: GenerationConfig, gateway: Gateway) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The parameters that are set: those the gateway takes, each with the fields that say it, and the names of those
+    it has no field for."""
+    taken: dict[str, dict[str, Any]] = {}
+    refused: list[str] = []
+    for name in _PARAMETERS:
+        value = getattr(config, name)
+        if value is None or value == ():
+            continue
+        field = gateway.field_of(name)
+        if field is None:
+            refused.append(name)
+        else:
+            taken[name] = _fields(name, field, value, gateway)
+    return taken, refused
+
+
+def _fields(name: str, field: str, value: Any, gateway: Gateway) -> dict[str, Any]:
+    if name == "thinking":
+        return _thinking(value, field, gateway)
+    if name == "logprobs":
+        return {field: True, "top_logprobs": value} if value else {field: True}
+    if name == "logit_bias":
+        return {field: {str(token): bias for token, bias in value.items()}}
+    return {field: list(value) if name == "stop" else value}
+
+
+def _thinking(value: str | int, field: str, gateway: Gateway) -> dict[str, Any]:
+    on = value not in ("off", 0)
+    if gateway.thinking == "openrouter":
+        effort = {"max_tokens": value} if isinstance(value, int) else {"effort": value}
+        return {"reasoning": effort if on else {"enabled": False}}
+    if gateway.thinking == "deepseek":
+        return {"thinking": {"type": "enabled" if on else "disabled"}}
+    if gateway.thinking == "template":
+        switch: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": on}}
+        return {**switch, field: value} if on and isinstance(value, str) else switch
+    if isinstance(value, int) and on:
+        message = f"{gateway.name} takes thinking as off, low, medium or high, not as a budget of tokens"
+        raise UnsupportedFeatureError(message, feature="thinking")
+    return {field: value if on else "none"}
+
+
+# ------------------------------------------------------------------------------------------------------------ messages
+def chat_messages(messages: Iterable[Message], gateway: Gateway) -> list[dict[str, Any]]:
+    """The messages; a tool message of ours with several results becomes one for each."""
+    written: list[dict[str, Any]] = []
+    for message in messages:
+        if message.role == "assistant":
+            written.append(_assistant(message, gateway))
+        elif message.role == "tool":
+            written.extend(_tool_result(result, gateway) for result in message.tool_results)
+        else:
+            written.append({"role": message.role, "content": _content(message.parts)})
+        if message.name and message.role != "tool":
+            written[-1]["name"] = message.name
+    return written
+
+
+def _assistant(message: Message, gateway: Gateway) -> dict[str, Any]:
+    calls = message.tool_calls
+    written: dict[str, Any] = {"role": "assistant", "content": message.text or (None if calls else "")}
+    if calls:
+        written["tool_calls"] = [_call(call, gateway) for call in calls]
+    thinking = "".join(part.text for part in message.parts if isinstance(part, ThinkingPart))
+    if thinking and calls and gateway.echo_thinking:
+        written[gateway.echo_thinking] = thinking
+    return written
+
+
+def _call(call: ToolCall, gateway: Gateway) -> dict[str, Any]:
+    arguments = call.raw_arguments.strip() or json.dumps(call.arguments or {}, ensure_ascii=False)
+    return {
+        "id": call_id(call.id, gateway),
+        "type": "function",
+        "function": {"name": call.name, "arguments": arguments},
+    }
+
+
+def _tool_result(result: ToolResult, gateway: Gateway) -> dict[str, Any]:
+    content = result.content if isinstance(result.content, str) else _content(result.content)
+    return {"role": "tool", "tool_call_id": call_id(result.call_id, gateway), "content": content}
+
+
+def call_id(id: str, gateway: Gateway) -> str:
+    """The id as the gateway takes it; the same one of ours always becomes the same one there."""
+    if not gateway.short_call_ids or _SHORT_ID.fullmatch(id):
+        return id
+    return hashlib.sha256(id.encode()).hexdigest()[:9]
+
+
+def _content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    if all(isinstance(part, TextPart) for part in parts):
+        return "".join(part.text for part in parts if isinstance(part, TextPart))
+    return [_part(part) for part in parts if not isinstance(part, ThinkingPart)]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if isinstance(part, ImagePart):
+        return {"type": "image_url", "image_url": {"url": part.url or _data_url(part, "image/png")}}
+    if isinstance(part, DocumentPart):
+        return _document(part)
+    raise InvalidRequestError(f"a {type(part).__name__} cannot stand in a message of this role")
+
+
+def _document(part: DocumentPart) -> dict[str, Any]:
+    if part.url is not None and not part.url.startswith("data:"):
+        message = "documents are sent along, not fetched: give its data or path instead of a URL"
+        raise UnsupportedFeatureError(message, feature="document URLs")
+    name = part.name or (Path(part.path).name if part.path is not None else "document.pdf")
+    data = part.url or _data_url(part, "application/pdf")
+    return {"type": "file", "file": {"filename": name, "file_data": data}}
+
+
+def _data_url(part: ImagePart | DocumentPart, default: str) -> str:
+    data = part.data
+    if data is None:
+        assert part.path is not None  # the part has exactly one source, and no URL
+        try:
+            data = Path(part.path).expanduser().read_bytes()
+        except OSError as error:
+            raise InvalidRequestError(f"{part.path} cannot be read: {error.strerror}") from None
+    media_type = part.media_type or _guessed(data) or (mimetypes.guess_type(str(part.path))[0] if part.path else None)
+    return f"data:{media_type or default};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _guessed(data: bytes) -> str | None:
+    return next((media_type for magic, media_type in _MAGIC if data.startswith(magic)), None)
+
+
+# ------------------------------------------------------------------------------------------------------ tools and form
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _tool_choice(choice: str, gateway: Gateway) -> Any:
+    if choice in ("auto", "none"):
+        return choice
+    return gateway.any_tool if choice == "any" else {"type": "function", "function": {"name": choice}}
+
+
+def _ask_for_form(body: dict[str, Any], form: ResponseFormat, gateway: Gateway) -> None:
+    if form.regex is not None:
+        if gateway.regex_field is None:
+            message = f"{gateway.name} holds no answer to a regular expression; give a JSON schema"
+            raise UnsupportedFeatureError(message, feature="response_format regex")
+        body["structured_outputs"] = {gateway.regex_field: form.regex}
+        return
+    schema = dict(form.schema or {})
+    any_object = schema == {"type": "object"} and not form.strict
+    if any_object or not gateway.json_schema:
+        body["response_format"] = {"type": "json_object"}
+        if not any_object:  # the form must be told in words
+            text = f"Answer with JSON that fits this JSON schema, and nothing else:\n{json.dumps(schema)}"
+            body["messages"] = [{"role": "system", "content": text}, *body["messages"]]
+        return
+    strict = form.strict and _is_closed(schema)
+    wrapped = {"name": form.name, "schema": schema, **({"strict": True} if strict else {})}
+    body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
+
+
+def _is_closed(schema: Any) -> bool:
+    """Whether every object in the schema requires all its properties and allows no others: what strict servers, which
+    refuse anything else, call a strict schema."""
+    if isinstance(schema, list):
+        return all(_is_closed(item) for item in schema)
+    if not isinstance(schema, Mapping):
+        return True
+    if schema.get("type") == "object" or isinstance(schema.get("properties"), Mapping):
+        names = set(schema.get("properties") or ())
+        if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
+            return False
+    return all(_is_closed(value) for value in schema.values())

@@ -1,0 +1,212 @@
+"""From an HTTP answer that is no success to the error of ours that says what it means. The status decides first; what
+the body says only refines it. Pure functions, for every backend that speaks HTTP itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ..errors import (
+    AuthenticationError,
+    BadResponseError,
+    ConfigurationError,
+    ContentFilterError,
+    ContextOverflowError,
+    InvalidRequestError,
+    LLMFrameworkError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    ProviderUnavailableError,
+    QuotaExceededError,
+    RateLimitError,
+    UnsupportedFeatureError,
+)
+
+MAX_SHOWN = 500  # characters of a provider's message that an error repeats
+
+_CONTEXT = re.compile(
+    r"context.{0,12}(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|"
+    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows",
+    re.IGNORECASE,
+)
+_QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
+_FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
+    r"unexpected keyword|not permitted|only the default",
+    re.IGNORECASE,
+)
+_OUR_LIMIT = re.compile(r"maximum context length (?:is|of) (\d+)|context size \(?(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What a provider says of its error. Fields that it leaves out are empty."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    parameter: str = ""
+    retry_delay: float | None = None
+    is_json: bool = False
+
+    @property
+    def all_text(self) -> str:
+        """Everything that may be searched for a hint."""
+        return f"{self.code} {self.type} {self.message}"
+
+    def refuses(self, field: str) -> bool:
+        """Whether this says that a field of the request is not taken."""
+        named = self.parameter == field or re.search(rf"(?<![a-z_]){re.escape(field)}(?![a-z_])", self.message)
+        return bool(named and (_UNSUPPORTED.search(self.all_text) or self.parameter == field))
+
+
+def read_body(content: bytes | str) -> ErrorBody:
+    """The error in a body: OpenAI's form, the shorter forms of others, or plain text."""
+    text = content.decode(errors="replace") if isinstance(content, bytes) else content
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return ErrorBody(_plain(text))
+    return from_json(value)
+
+
+def from_json(value: Any) -> ErrorBody:
+    """The error in a decoded body, or in the `error` of a stream's frame."""
+    if isinstance(value, list) and value:  # one gateway wraps it in a list
+        value = value[0]
+    inner = value.get("error", value) if isinstance(value, Mapping) else value
+    if not isinstance(inner, Mapping):
+        return ErrorBody(_plain(str(inner)), is_json=True)
+    message = inner.get("message") or inner.get("detail") or inner.get("error") or ""
+    if not isinstance(message, str):
+        message = json.dumps(message, ensure_ascii=False)
+    metadata = inner.get("metadata")
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("raw"), str):  # what the provider behind it said
+        message = f"{message}: {metadata['raw']}"
+    texts = {name: inner.get(name) for name in ("type", "code", "param")}
+    kind, code, parameter = ("" if text is None else str(text) for text in texts.values())
+    return ErrorBody(_plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True)
+
+
+def error_of(
+    status: int, body: ErrorBody, *, who: str, model: str, headers: Mapping[str, str] | None = None
+) -> LLMFrameworkError:
+    """The error for a status; `who` is the provider's name, `model` the model's there."""
+    kind = _class_of(status, body)
+    said = f": {body.message}" if body.message else ""
+    details: dict[str, Any] = {"provider": who, "model": model, "status": status}
+    if issubclass(kind, (RateLimitError, ProviderUnavailableError)):
+        wait = retry_after(headers or {})
+        details["retry_after"] = body.retry_delay if wait is None else wait
+    if kind is ContextOverflowError and (match := _OUR_LIMIT.search(body.message)):
+        details["limit"] = int(match.group(1) or match.group(2))
+    if kind is UnsupportedFeatureError:
+        details["feature"] = body.parameter or None
+    return kind(f"{_meaning(kind, status, who, model)}{said}", **details)
+
+
+def _class_of(status: int, body: ErrorBody) -> type[LLMFrameworkError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status == 429:
+        return QuotaExceededError if _QUOTA.search(body.all_text) else RateLimitError
+    if status == 404:
+        # A server that knows the path says something of the model; any other has no such path.
+        names_model = body.is_json and ("model" in body.all_text.lower())
+        return ModelNotFoundError if names_model else ConfigurationError
+    if status >= 500:
+        # Some local servers answer so to a prompt that does not fit.
+        return ContextOverflowError if status == 500 and _CONTEXT.search(body.all_text) else ProviderUnavailableError
+    if status >= 400:
+        return _class_of_bad_request(body)
+    return ConfigurationError if status >= 300 else BadResponseError
+
+
+def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
+    text = body.all_text
+    if _CONTEXT.search(text):
+        return ContextOverflowError
+    if _FILTER.search(f"{body.code} {body.type}"):
+        return ContentFilterError
+    if _QUOTA.search(f"{body.code} {body.type}"):
+        return QuotaExceededError
+    if body.code in ("model_not_found", "unknown_model"):
+        return ModelNotFoundError
+    if body.code.startswith("unsupported") or (body.parameter and _UNSUPPORTED.search(text)):
+        return UnsupportedFeatureError
+    return InvalidRequestError
+
+
+_BY_STATUS: dict[int, type[LLMFrameworkError]] = {
+    401: AuthenticationError,
+    402: QuotaExceededError,
+    403: PermissionDeniedError,
+    407: ConfigurationError,
+    408: ProviderUnavailableError,
+    409: ProviderUnavailableError,
+    425: ProviderUnavailableError,
+}
+
+
+def _meaning(kind: type[LLMFrameworkError], status: int, who: str, model: str) -> str:
+    texts: dict[type[LLMFrameworkError], str] = {
+        AuthenticationError: f"{who} does not accept the key (set api_key in api_credentials)",
+        PermissionDeniedError: f"{who} does not let this key use {model!r}",
+        ModelNotFoundError: f"{who} has no model {model!r}",
+        RateLimitError: f"{who} takes no more requests for now",
+        QuotaExceededError: f"the quota or credit at {who} is spent",
+        ContextOverflowError: f"the prompt does not fit the context of {model!r}",
+        ContentFilterError: f"{who} refused the request for its content",
+        UnsupportedFeatureError: f"{model!r} at {who} does not take a parameter",
+        ProviderUnavailableError: f"{who} is not available (status {status})",
+    }
+    if kind is ConfigurationError and status == 404:
+        return f"{who} has nothing at that address (status 404); base_url usually ends in /v1"
+    return texts.get(kind, f"{who} answered with status {status}")
+
+
+# ------------------------------------------------------------------------------------------------------------- waits
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The wait that the headers ask for, in seconds: `retry-after-ms`, or `retry-after` in seconds or as a date."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _number(text)
+    if seconds is not None or not text:
+        return seconds
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return max(0.0, value) if math.isfinite(value) else None
+
+
+def _retry_delay(details: Any) -> float | None:
+    """Google's RetryInfo, among the details of its errors: "3.5s"."""
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, Mapping) and isinstance(detail.get("retryDelay"), str):
+            return _number(detail["retryDelay"].removesuffix("s"))
+    return None
+
+
+def _plain(text: str) -> str:
+    """Text that fits into an error: pages of HTML without their tags, not too long."""
+    if "<" in text and re.search(r"<(!doctype|html|head|body)", text, re.IGNORECASE):
+        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

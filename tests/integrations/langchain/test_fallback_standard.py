@@ -1,0 +1,43 @@
+"""LangChain's own integration tests on a `FallbackChatModel` whose first member is missing: everything survives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.language_models import BaseChatModel
+from langchain_tests.integration_tests import ChatModelIntegrationTests
+
+from langchain_llm_framework import FallbackChatModel
+
+
+class TestFallback(ChatModelIntegrationTests):
+    """The bundled model answers for one that does not exist; it reads text only."""
+
+    @property
+    def chat_model_class(self) -> type[BaseChatModel]:
+        return FallbackChatModel
+
+    @property
+    def chat_model_params(self) -> dict[str, Any]:
+        return {"models": ["a-model-that-is-not-here", "tiny-chat"], "temperature": 0, "max_tokens": 128}
+
+    @property
+    def standard_chat_model_params(self) -> dict[str, Any]:
+        return {"stop": []}
+
+    @property
+    def supports_json_mode(self) -> bool:
+        return True
+
+    @property
+    def supports_anthropic_inputs(self) -> bool:
+        return True
+
+    @property
+    def model_override_value(self) -> str:
+        return "tiny-chat"
+
+    @pytest.mark.xfail(reason="the bundled model cannot always copy Chinese and Japanese names", strict=False)
+    def test_unicode_tool_call_integration(self, model: BaseChatModel) -> None:  # type: ignore[override]
+        super().test_unicode_tool_call_integration(model)
