@@ -99,6 +99,7 @@ SUITES = (
 # The columns of the suites' classes, or of modules without one; others are called after their names.
 COLUMNS = {
     "TestBundledModel": "native, bundled model",
+    "TestTransformers": "Transformers, bundled model",
     "test_bundled_model": "native, bundled model",
     "TestOpenAICompatible": "OpenAI-compatible",
 }

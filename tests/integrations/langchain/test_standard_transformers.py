@@ -15,7 +15,7 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_llm_framework import FrameworkChatModel
 
 
-class TestBundledModel(ChatModelIntegrationTests):
+class TestTransformers(ChatModelIntegrationTests):
     """Everything the class can do is on; the bundled model reads text only, so images, documents and sound are off."""
 
     @property
