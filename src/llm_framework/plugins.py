@@ -148,10 +148,6 @@ class PluginManager:
             pending = [PluginStatus(name, point.value) for name, point in self._state.pending.items()]
             return [*loaded, *self._state.failed.values(), *pending]
 
-    def plugin_names(self) -> list[str]:
-        """The names of the plugins that are there, imported or not."""
-        return [status.name for status in self.list_plugins() if status.error is None]
-
     def providers(self) -> dict[str, str]:
         """What may stand before a colon in a model's name, and the backend type it means: plugins' names and those of
         the backends they support."""

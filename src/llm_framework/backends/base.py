@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedFeatureError
@@ -85,8 +84,3 @@ def as_plain_prompt(messages: tuple[Message, ...]) -> str:
     if len(messages) == 1 and messages[0].role == "user":
         return messages[0].text
     return "\n\n".join(f"{message.role}: {message.text}" for message in messages) + "\n\nassistant:"
-
-
-def with_config(request: InferenceRequest, **values: Any) -> InferenceRequest:
-    """A copy of the request with some generation settings changed."""
-    return replace(request, config=replace(request.config, **values))
