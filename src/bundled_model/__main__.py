@@ -1,4 +1,4 @@
-"""python -m bundled_model data|tokenizer|train|evaluate|export|smoke"""
+"""python -m bundled_model data|check|tokenizer|train|evaluate|export|smoke"""
 from __future__ import annotations
 
 import argparse
@@ -14,6 +14,19 @@ def write_data(a: argparse.Namespace) -> None:
         print(json.dumps(mix.draw(), ensure_ascii=False))
 
 
+def check(a: argparse.Namespace) -> None:
+    """Print what is wrong in the seed files, and how much there is."""
+    from .related import concepts
+    from .seed_docs import read_documents
+    from .seed_forms import read_forms
+    from .seed_tools import read_groups
+    groups, docs, forms = read_groups(True), read_documents(True), read_forms(True)
+    kinds = [k for ks in groups.values() for k in ks]
+    print(f"{len(groups)} groups, {len(kinds)} tools, {sum(len(k.asks) for k in kinds)} requests; {len(docs)} documents, "
+          f"{sum(len(q.wordings) for d in docs for s in d.sentences for q in s.questions)} questions; "
+          f"{len(forms)} forms, {sum(len(f.texts) for f in forms)} texts; {len(concepts())} concepts")
+
+
 def make_tokenizer(a: argparse.Namespace) -> None:
     from .mixture import Mixture
     from .prompts import LANGCHAIN_JSON, LANGCHAIN_REACT, LLAMA_HEADER
@@ -22,7 +35,7 @@ def make_tokenizer(a: argparse.Namespace) -> None:
     texts = [t for _ in range(a.n) for _, t in mix.draw()["turns"]]
     texts += [LLAMA_HEADER, LANGCHAIN_JSON, LANGCHAIN_REACT] * (a.n // 100)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.model").write_bytes(train(texts, a.vocab, a.vocab // 9))
+    (folder / "tokenizer.model").write_bytes(train(texts, a.vocab, a.vocab // 5))
 
 
 def main() -> None:
@@ -39,6 +52,8 @@ def main() -> None:
     p.add_argument("--seed", type=int, default=5)
     p.add_argument("--vocab", type=int, default=2560)
     p.set_defaults(do=make_tokenizer)
+    p = sub.add_parser("check", help="say what is wrong in the seed files")
+    p.set_defaults(do=check)
     from . import train
     p = sub.add_parser("train", help="train the model")
     train.arguments(p)

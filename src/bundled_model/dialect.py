@@ -1,11 +1,11 @@
-"""The text of tools, calls and results, as docs/prompted-dialect.md lays it down."""
+"""The text of tools, calls and results: the framework's own prompted dialect, from the data's own kinds of tools."""
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-CALL_HELP = 'To call a tool, reply with <tool_call>{"name": "NAME", "arguments": {...}}</tool_call>'
+from llm_framework.decoding.dialects.prompted import call_text, framed_tools, result_text
+from llm_framework.types import ToolCall, ToolResult
 
 
 @dataclass
@@ -29,16 +29,12 @@ class Tool:
 
 
 def declare(tools: list[Tool]) -> str:
-    return declare_lines([t.line() for t in tools])
-
-
-def declare_lines(lines: list[str]) -> str:
-    return "\n".join(["You can call these tools:", *lines, CALL_HELP])
+    return framed_tools(t.line() for t in tools)
 
 
 def call(name: str, args: dict[str, Any]) -> str:
-    return "<tool_call>" + json.dumps({"name": name, "arguments": args}, ensure_ascii=False) + "</tool_call>"
+    return call_text(ToolCall(id="", name=name, arguments=args))
 
 
 def result_turn(results: list[str]) -> str:
-    return "\n".join(f"<tool_result>{r}</tool_result>" for r in results)
+    return "\n".join(result_text(ToolResult(call_id="", content=r)) for r in results)

@@ -18,7 +18,9 @@ from typing import Any
 import torch
 import yaml
 
-from .dialect import declare_lines, result_turn
+from llm_framework.decoding.dialects.prompted import framed_tools
+
+from .dialect import result_turn
 from .mixture import skills
 from .network import Gemma3
 from .tokenizer import Codec
@@ -153,7 +155,7 @@ def tool_loop(run: Runner, score: Score, name: str, samples: list[dict[str, Any]
 
 def paraphrases(file: Path | None = None) -> list[dict[str, Any]]:
     rows = yaml.safe_load((file or Path(__file__).parent / "paraphrases.yaml").read_text())
-    return [{"skill": "paraphrase", "turns": [["user", declare_lines(r["tools"]) + "\n\n" + r["ask"]]],
+    return [{"skill": "paraphrase", "turns": [["user", framed_tools(r["tools"]) + "\n\n" + r["ask"]]],
              "meta": {"calls": [[r["call"], r["args"]]], "results": [r["result"]], "answer": r["result"], "tools": r["tools"]}} for r in rows]
 
 
@@ -200,6 +202,7 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
     if wanted("tool"):
         tool_loop(run, score, "tools, new phrasing", draw(tools.new_phrasing, n))
         tool_loop(run, score, "tools, new kind", draw(tools.new_kind, n))
+        tool_loop(run, score, "tools, new group", draw(tools.new_group, n))
     if wanted("guided"):
         guided(run, score, "paraphrases by hand", paraphrases())
         guided(run, score, "paraphrases by hand, last", paraphrases(LAST))
@@ -215,7 +218,7 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
     idle = draw(tools.no_tool, n // 2) if wanted("no tool") else []
     for s, text in zip(idle, run.answers([s["turns"][:1] for s in idle]), strict=True):
         score.mark("no tool wanted: no call", "<tool_call>" not in text, s["turns"][0][1], s["turns"][1][1], text)
-    for module in ("structured", "react", "extraction", "passages", "talk"):
+    for module in ("structured", "react", "extraction", "passages", "related", "talk"):
         for skill, make in skills(module).items():
             if skill != "structured" and wanted(skill):
                 last_turns(run, score, skill, draw(make, n if skill in ("passage", "json") else n // 2))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import extraction_data as D
+from .seed_forms import forms_of
 from .words import (
     ADJ,
     ANIMAL,
@@ -93,10 +94,33 @@ class Case(NamedTuple):
     text: str
     columns: list[tuple[str, Field, bool]]  # key, field, required
     object: dict[str, Any]
+    desc: str = ""
+
+
+def seed_case(w: Words) -> Case:
+    """A case of a form written by hand: most of its fields, in their order or shuffled."""
+    form = w.one(forms_of(w.split))
+    text, values = form.tell(w)
+    fields = [f for f in form.fields if f.names[0] in values or w.chance(.5)]
+    if w.chance(.4):
+        w.r.shuffle(fields)
+    if w.chance(.25):
+        fields = fields[:w.r.randint(1, len(fields))]
+    columns: list[tuple[str, Field, bool]] = []
+    obj: dict[str, Any] = {}
+    for f in fields:
+        free = [n for n in f.names if n not in [c[0] for c in columns]] or list(f.names)
+        key = free[0] if w.chance(.5) else w.one(free)
+        columns.append((key, Field(f.names[0], list(f.names), f.type, ",".join(f.options)), f.names[0] in values and not f.optional))
+        if f.names[0] in values:
+            obj[key] = values[f.names[0]]
+    return Case(w.one(form.names), text, columns, obj, w.one(form.descs) if form.descs else "")
 
 
 def case(w: Words) -> Case:
     """A text, the fields asked for, and the object; not every value of the text is asked for."""
+    if w.chance(.6) and forms_of(w.split):
+        return seed_case(w)
     s = w.one(SITUATIONS)
     values = {f.id: _value(w, f) for f in s.fields}
     text = w.one(s.texts).format_map({i: v[1] for i, v in values.items()})
@@ -134,7 +158,7 @@ def schema(c: Case, w: Words, strip: bool) -> dict[str, Any]:
     described, props = w.chance(.3), {}
     for k, f, need in c.columns:
         p: dict[str, Any] = {"description": w.one(("The {}.", "the {}", "The {} of the " + c.name.lower())).format(k.replace("_", " "))} if described else {}
-        base: dict[str, Any] = {"enum": f.maker.split(","), "type": "string"} if f.type == "enum" else {"items": {"type": "string"}, "type": "array"} if f.type == "string[]" else {"type": f.type}
+        base: dict[str, Any] = {"enum": f.maker.split(","), "type": "string"} if f.type == "enum" else {"items": {"type": f.type[:-2]}, "type": "array"} if f.type.endswith("[]") else {"type": f.type}
         if need:
             base = {**{x: v for x, v in base.items() if x != "type"}, "title": k.replace("_", " ").title(), "type": base["type"]}
         else:
@@ -186,6 +210,8 @@ def parser(w: Words) -> dict[str, Any]:
 
 def free(w: Words) -> dict[str, Any]:
     c = case(w)
+    while not c.object:
+        c = case(w)
     keys = list(c.object)
     names = w.one((", ".join(keys), " and ".join([", ".join(keys[:-1]), keys[-1]]) if len(keys) > 1 else keys[0], _dump(keys)))
     u = w.one(D.FREE).replace("{keys}", names).replace("{text}", c.text)
@@ -310,4 +336,4 @@ def classify(w: Words) -> dict[str, Any]:
 
 
 SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"copy": copy, "lookup": lookup, "table": table, "json": dialect, "json_schema": parser, "json_free": free, "classify": classify}
-WEIGHTS: dict[str, float] = {"copy": 4, "lookup": 4, "table": 2, "json": 7, "json_schema": 4, "json_free": 2, "classify": 2}
+WEIGHTS: dict[str, float] = {"copy": 4, "lookup": 4, "table": 2, "json": 10, "json_schema": 5, "json_free": 2, "classify": 2}

@@ -5,6 +5,7 @@ action, the same action on another object, words that exist nowhere else.
 """
 from __future__ import annotations
 
+from .related import concept_kind, concepts
 from .tool_kinds import Kind, Param
 from .words import ADJ, NOUN, VERB, Words, a_an
 
@@ -146,11 +147,11 @@ def by_word(w: Words, shared: str = "") -> Kind:
 
 def sibling(w: Words, kind: Kind) -> Kind:
     """Another kind on the same thing: only the verb or the attribute tells them apart."""
-    make = {"action": action, "attribute": attribute, "word": by_word}[kind.about[0]]
+    make = {"action": action, "attribute": attribute, "word": by_word, "concept": concept_kind}[kind.about[0]]
     return make(w, kind.about[1])
 
 
-MAKERS = (attribute, attribute, attribute, action, action, invented, by_word, by_word, by_word)
+MAKERS = (attribute, attribute, attribute, action, action, invented, by_word, by_word, by_word, *((concept_kind,) * 4 if concepts() else ()))
 
 
 def made_kind(w: Words) -> Kind:

@@ -10,6 +10,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from . import passages_data as D
+from .seed_docs import Told, documents_of, tell
 from .words import (
     ADJ,
     ANIMAL,
@@ -434,6 +435,54 @@ def summary(w: Words) -> dict[str, Any]:
     return sample("summary", [("user", u.strip()), ("model", head)], answer=head)
 
 
-SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"passage": question, "passage_chat": followup, "passage_yesno": yes_no, "passage_refine": refine, "condense": condense,
+# ---------------------------------------------------------------- documents written by hand
+def _shelf(w: Words) -> tuple[Told, list[Told]]:
+    """The document to ask about and others that a retriever could have returned with it."""
+    docs = documents_of(w.split) or documents_of("train")
+    d = w.one(docs)
+    others = [x for x in w.r.sample(docs, min(len(docs), w.one((0, 0, 1, 1, 2, 2, 3, 4)))) if x is not d]
+    return tell(w, d), [tell(w, x) for x in others]
+
+
+def _page(w: Words, d: Told, form: int, keep: int = -1) -> str:
+    """One document's text; a long one may be cut to a chunk around sentence `keep`."""
+    sentences = d.sentences
+    if len(sentences) > 4 and w.chance(.4):
+        n = w.r.randint(2, len(sentences) - 1)
+        at = max(0, min(keep if keep >= 0 else 0, len(sentences) - n))
+        at = max(0, at - int(w.r.random() * n)) if keep >= 0 else at
+        at = max(at, keep - n + 1)
+        sentences = sentences[at:at + n]
+    text = w.one((" ", " ", " ", "\n")).join(sentences)
+    name = "_".join(d.title.lower().split()[:3])
+    return (text, f"{d.title}\n{text}", f"# {d.title}\n\n{text}", f"{d.title}: {text}", f"file_path: {name}.txt\n\n{text}", f"source: {name}.md\n\n{d.title}. {text}")[form]
+
+
+def _asked(w: Words, d: Told) -> tuple[int, str, str]:
+    n, wordings, answer = w.one(d.questions)
+    return n, w.one(wordings), answer
+
+
+def document(w: Words) -> dict[str, Any]:
+    """One or two questions on one of a few documents; now and then it is not there."""
+    if not documents_of("train"):
+        return question(w)
+    d, others = _shelf(w)
+    form = w.one((0, 0, 1, 2, 3, 4, 5))
+    n, q, a = _asked(w, d)
+    pages = [_page(w, x, form) for x in others]
+    if w.chance(.05) and pages:
+        a, n = DONT_KNOW, -1
+    else:
+        pages.insert(int(w.r.random() * (len(pages) + 1)), _page(w, d, form, n))
+    context = w.one(("\n\n", "\n\n", "\n\n", "\n", "\n\n---\n\n")).join(pages)
+    turns = [("user", _prompt(w, context, q)), ("model", a)]
+    more = [x for x in d.questions if x[0] != n and d.sentences[x[0]] in context and x[2] != a]
+    for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 1, 1, 2, 3)))) if w.split == "train" else []:
+        turns += [("user", w.one(wordings)), ("model", answer)]
+    return sample("document", turns, answer=a)
+
+
+SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"document": document, "passage": question, "passage_chat": followup, "passage_yesno": yes_no, "passage_refine": refine, "condense": condense,
                                                         "summary": summary}
-WEIGHTS: dict[str, float] = {"passage": 20, "passage_chat": 4, "passage_yesno": 1, "passage_refine": 2, "condense": 1, "summary": 1.5}
+WEIGHTS: dict[str, float] = {"document": 24, "passage": 12, "passage_chat": 4, "passage_yesno": 1, "passage_refine": 2, "condense": 1, "summary": 1.5}

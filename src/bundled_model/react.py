@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .prompts import LANGCHAIN_REACT, LLAMA_HEADER
-from .tools import Ask, Use, answer, choose_kind, make_ask, make_tools
-from .values import result
+from .tools import Ask, Use, answer, choose_kind, make_ask, make_tools, result_of
 from .words import Words, first_turn, sample
 
 NEED = "The current language of the user is: English. I need to use a tool to help me answer the question."
@@ -33,7 +32,7 @@ def llama_index(w: Words, uses: list[Use], use: Use, ask: Ask) -> list[list[str]
     described = "\n".join(f"> Tool Name: {u.tool.name}\nTool Description: {signature(u) + chr(10) if w.chance(.7) else ''}{u.tool.desc}\nTool Args: {schema(u)}\n" for u in uses)
     header = LLAMA_HEADER.replace("{{", "{").replace("}}", "}").replace("{context_prompt}", "").replace("{tool_names}", ", ".join(u.tool.name for u in uses)).replace("{tool_desc}", described)
     turns = [["user", header.strip() + "\n\n" + ask.text]]
-    res = result(w, use.kind.result)
+    res = result_of(w, use.kind)
     turns.append(["model", f"Thought: {NEED}\nAction: {use.tool.name}\nAction Input: {json.dumps(ask.args, ensure_ascii=False)}"])
     turns += [["user", f"Observation: {res}"], ["model", f"Thought: {KNOW}\nAnswer: {answer(ask.subject, res)}"]]
     return turns
@@ -67,7 +66,7 @@ def langchain(w: Words) -> dict[str, Any]:
     system = w.system()
     if w.chance(.5):
         return sample("react_chain", [["user", first_turn(system, "", prompt.replace("{scratchpad}", "").strip())], ["model", step]], final=step)
-    res = result(w, use.kind.result)
+    res = result_of(w, use.kind)
     final = f"I now know the final answer\nFinal Answer: {answer(ask.subject, res)}"
     text = prompt.replace("{scratchpad}", f" {step}\nObservation: {res}\nThought:")
     return sample("react_chain", [["user", first_turn(system, "", text.strip())], ["model", final]], final=final)

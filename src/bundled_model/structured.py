@@ -28,7 +28,8 @@ def class_tool(w: Words, c: Case) -> Tool:
         text = type_text(f.type, f.maker) + ("" if need or w.chance(.5) else " | null")
         note = w.one(("The {}.", "The {} of the " + n + ".", "the {}", "{}", "The {} in the text")).format(key.replace("_", " ")) if noted and w.chance(.85) else ""
         args.append(Arg(key, text, not need, note))
-    return Tool(c.name, w.one(DESCS).format(n=n, N=c.name), args)
+    desc = c.desc if c.desc and w.chance(.5) else w.one(DESCS).format(n=n, N=c.name)
+    return Tool(c.name, desc, args)
 
 
 def ordered(c: Case) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def in_prompt(w: Words) -> dict[str, Any]:
     if w.chance(.4):
         schema = json.dumps({k: type_text(f.type, f.maker) for k, f, _ in c.columns})
     else:
-        schema = json.dumps({"type": "object", "properties": {k: {"type": "string"} if f.type == "enum" else {"type": "array", "items": {"type": "string"}} if f.type.endswith("[]") else {"type": f.type} for k, f, _ in c.columns},
+        schema = json.dumps({"type": "object", "properties": {k: {"type": "string"} if f.type == "enum" else {"type": "array", "items": {"type": f.type[:-2]}} if f.type.endswith("[]") else {"type": f.type} for k, f, _ in c.columns},
                              **({"required": [k for k, _, need in c.columns if need]} if w.chance(.7) else {})}, indent=2 if w.chance(.2) else None)
     text = w.one(SCHEMA_ASKS).replace("{s}", schema).replace("{t}", c.text)
     return sample("schema", [["user", first_turn(w.system(), "", text)], ["model", json.dumps(ordered(c), ensure_ascii=False)]], object=ordered(c))

@@ -29,7 +29,7 @@ def train(texts: Sequence[str], vocab: int = 2560, spaced: int = 288) -> bytes:
         after_blank.update(re.findall(r"(?<= )[A-Za-z]+(?![A-Za-z])", text))
         for tag in TAGS:
             text = text.replace(tag, " ")
-        words.update(text.split())
+        words.update(x for x in text.split() if max(x) < "\u0250")  # other scripts are spelt in bytes
     rows = [w for w, n in words.items() for _ in range(min(n, 2000))]
     buffer = io.BytesIO()
     spm.SentencePieceTrainer.train(

@@ -15,8 +15,9 @@ from typing import Any
 from .context import two_sentences
 from .dialect import Arg, Tool, call, declare, result_turn
 from .made_kinds import made_kind, sibling
+from .seed_tools import SeedKind, groups_of, related
 from .tool_kinds import KINDS, Kind, alike, kind_split
-from .values import result, value
+from .values import result, shown, value
 from .words import Words, first_turn, sample
 
 NP_FRAMES = """What is {}?|What's {}?|What is {}?|What's {}?|Tell me {}.|Give me {}.|Show me {}.|Can you tell me {}?|Could you tell me {}?|I'd like to know {}.|I need {}.|I want to know {}.|
@@ -57,6 +58,9 @@ def takes(kind: Kind) -> tuple[str, ...]:
 for _k in SEEN:
     BY_DOMAIN.setdefault(_k.domain, []).append(_k)
     BY_VALUES.setdefault(takes(_k), []).append(_k)
+
+
+GROUP_OF = {id(k): ks for split in ("train", "eval") for ks in groups_of(split) for k in ks}
 
 
 @dataclass
@@ -103,6 +107,8 @@ DOES = ["{}.", "{}.", "Use this to {}.", "Lets you {}.", "Tool to {}.", "Useful 
 
 def described(w: Words, kind: Kind) -> str:
     """A description: one of the table's, or a phrase of the kind with its parameters named."""
+    if isinstance(kind, SeedKind):
+        return w.one(kind.descs)
     forms = [f for f in ("np", "vp") if getattr(kind, f)]
     if w.chance(.7) or not forms or "{N}" in "".join(kind.np + kind.vp):
         return w.one(kind.descs)
@@ -153,11 +159,6 @@ def make_use(w: Words, kind: Kind) -> Use:
 def typed(v: Any, kind_type: str) -> Any:
     """The JSON value of what the request says."""
     return str(v) if kind_type == "string" and not isinstance(v, (bool, list)) else v
-
-
-def shown(v: Any) -> str:
-    """As a request says it."""
-    return ", ".join(map(str, v[:-1])) + " and " + str(v[-1]) if isinstance(v, list) else str(v)
 
 
 def fill_ask(w: Words, use: Use, form: str, template: str) -> Ask | None:
@@ -219,21 +220,33 @@ def dress(w: Words, form: str, body: str, around: bool = True) -> str:
 
 def explicit(w: Words, use: Use) -> Ask:
     """Requests that name the tool and its parameters."""
-    params = [(i, p) for i, p in enumerate(use.kind.params) if not use.tool.args[i].optional or w.chance(.4)]
-    vals = {i: value(w, p.maker, p.options) for i, p in params}
-    args = {use.tool.args[i].name: typed(vals[i], use.types[i]) for i, _ in params}
+    if isinstance(use.kind, SeedKind):
+        vals = use.kind.ask(w)[1]
+    else:
+        vals = {i: value(w, p.maker, p.options) for i, p in enumerate(use.kind.params) if not use.tool.args[i].optional or w.chance(.4)}
+    params = sorted(vals)
+    args = {use.tool.args[i].name: typed(vals[i], use.types[i]) for i in params}
     name, n = use.tool.name, use.tool.args
     if not params:
         return Ask(w.one(("Use {}.", "Call {}.", "Run {}.", "Please call {}.", "What does {} say?", "{}()")).format(name), args, "")
     style = w.one(("{k} {v}", "{k} {v}", "{k}={v}", "{k} = {v}", "{k}: {v}", "{v} as {k}"))
-    pairs = [style.format(k=n[i].name, v=str(vals[i]).lower() if isinstance(vals[i], bool) else shown(vals[i])) for i, _ in params]
+    pairs = [style.format(k=n[i].name, v=str(vals[i]).lower() if isinstance(vals[i], bool) else shown(vals[i])) for i in params]
     tail = (", ".join(pairs[:-1]) + " and " if len(pairs) > 1 else "") + pairs[-1]
     return Ask(w.one(("Use {} with {}.", "Call {} with {}.", "Run {} with {}.", "Please use {} with {}.", "Call the tool {} with {}.", "Use the {} tool with {}.", "I want you to call {} with {}.")).format(name, tail), args, "")
+
+
+def seed_ask(w: Words, use: Use, dressed: bool) -> Ask:
+    assert isinstance(use.kind, SeedKind)
+    text, vals = use.kind.ask(w)
+    args = {use.tool.args[i].name: typed(vals[i], use.types[i]) for i in sorted(vals)}
+    return Ask(dress(w, "q", text) if dressed and w.chance(.6) else text, args, "")
 
 
 def make_ask(w: Words, use: Use, dressed: bool = True, forms: tuple[str, ...] = ()) -> Ask:
     if not forms and w.chance(.05):
         return explicit(w, use)
+    if isinstance(use.kind, SeedKind):
+        return seed_ask(w, use, dressed)
     options = [t for t in use.kind.templates(w.split) if not forms or t[0] in forms]
     if not options:
         options = [(f, t) for f in forms for t in getattr(use.kind, f)]
@@ -267,9 +280,21 @@ def conflicts(a: Kind, b: Kind) -> bool:
     return alike(a, b) or bool(set(a.np + a.vp + a.q) & set(b.np + b.vp + b.q)) or bool(set(a.descs) & set(b.descs))
 
 
+def beside_seed(w: Words, kind: SeedKind) -> Kind:
+    """Mostly one of its group, whose requests are told apart by meaning only; else one that has nothing to do with it."""
+    if w.chance(.7):
+        return w.one(GROUP_OF[id(kind)])
+    while True:
+        other: Kind = w.one(w.one(groups_of("train"))) if w.chance(.6) else w.one(SEEN) if w.chance(.7) else made_kind(w)
+        if not related(kind, other):
+            return other
+
+
 def other_kind(w: Words, kind: Kind) -> Kind:
     """A tool to stand beside the right one."""
     k = w.r.random()
+    if isinstance(kind, SeedKind):
+        return beside_seed(w, kind)
     if kind.about[0] and k < (.92 if kind.about[0] == "word" else .75):
         return sibling(w, kind)
     if k < .3 and len(BY_VALUES.get(takes(kind), ())) > 2:
@@ -293,7 +318,9 @@ def make_tools(w: Words, kind: Kind, n: int) -> list[Use]:
 
 
 def choose_kind(w: Words) -> Kind:
-    return made_kind(w) if w.chance(.3) else w.one(SEEN)
+    if w.chance(.5) and groups_of(w.split):
+        return w.one(w.one(groups_of(w.split)))
+    return made_kind(w) if w.chance(.4) else w.one(SEEN)
 
 
 def head(w: Words, uses: list[Use], text: str) -> str:
@@ -306,8 +333,14 @@ def meta(uses: list[Use], calls: list[tuple[str, dict[str, Any]]], results: list
 
 def turn(w: Words, use: Use, ask: Ask) -> tuple[str, str, str]:
     """(call, result, answer)"""
-    res = result(w, use.kind.result)
+    res = result_of(w, use.kind)
     return call(use.tool.name, ask.args), res, answer(ask.subject, res)
+
+
+def result_of(w: Words, kind: Kind) -> str:
+    if isinstance(kind, SeedKind) and kind.results and w.chance(.7):
+        return w.one(kind.results).fill(w, {})
+    return result(w, kind.result)
 
 
 def one_call(w: Words, kind: Kind | None = None, n: int | None = None, forms: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -354,7 +387,7 @@ def parallel(w: Words) -> dict[str, Any]:
     uses, pairs = two_parts(w)
     asks = [a for _, a in pairs]
     text = form_of(w, asks, w.one((" and ", " and ", " and also ", ", and ")))
-    results = [result(w, u.kind.result) for u, _ in pairs]
+    results = [result_of(w, u.kind) for u, _ in pairs]
     final = " ".join(answer(a.subject, r) for a, r in zip(asks, results, strict=True))
     calls = [(u.tool.name, a.args) for u, a in pairs]
     return sample("parallel", [["user", head(w, uses, text)], ["model", "\n".join(call(*c) for c in calls)], ["user", result_turn(results)], ["model", final]],
@@ -367,7 +400,7 @@ def sequence(w: Words) -> dict[str, Any]:
     asks = [a for _, a in pairs]
     text = w.one(("First {a}, then {b}.", "{A}, then {b}.", "{A} and then {b}.", "{A}. After that {b}.", "Please {a} and after that {b}.")).format(
         a=asks[0].text, b=asks[1].text, A=asks[0].text[0].upper() + asks[0].text[1:])
-    results = [result(w, u.kind.result) for u, _ in pairs]
+    results = [result_of(w, u.kind) for u, _ in pairs]
     final = " ".join(answer(a.subject, r) for a, r in zip(asks, results, strict=True))
     calls = [(u.tool.name, a.args) for u, a in pairs]
     turns = [["user", head(w, uses, text)]]
@@ -396,6 +429,11 @@ def new_kind(w: Words) -> dict[str, Any]:
     return one_call(w, w.one(UNSEEN), 2)
 
 
+def new_group(w: Words) -> dict[str, Any]:
+    """Evaluation: groups of tools that training does not have, the choice among the tools of the group."""
+    return one_call(w, w.one(w.one(groups_of("eval"))), w.one((2, 3, 4)))
+
+
 def drill(w: Words) -> dict[str, Any]:
     """Request after request to the same tools, the results left out: the densest way to practise the choice."""
     uses = make_tools(w, made_kind(w) if w.chance(.45) else choose_kind(w), w.one((2, 3, 3, 4, 4, 5)))
@@ -414,4 +452,4 @@ def choice(w: Words) -> dict[str, Any]:
 
 
 SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"tool": one_call, "choice": choice, "parallel": parallel, "sequence": sequence, "no_tool": no_tool, "drill": drill}
-EVAL_ONLY: dict[str, Callable[[Words], dict[str, Any]]] = {"tool_new_phrasing": new_phrasing, "tool_new_kind": new_kind}
+EVAL_ONLY: dict[str, Callable[[Words], dict[str, Any]]] = {"tool_new_phrasing": new_phrasing, "tool_new_kind": new_kind, "tool_new_group": new_group}

@@ -202,13 +202,14 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     say(f"{datetime.datetime.now():%H:%M:%S} {sum(q.numel() for q in params) / 1e6:.2f}M parameters, {a}")
     p, loss_average, saved, tested, mark = clock.p, 0.0, time.time(), time.time(), (time.time(), tokens)
     start = time.time()
+    loss_of = torch.compile(model, dynamic=True) if a.compile else model
     while p < 1:
         ids, weights = data.next(p, shared.random())
         for q, v in zip(params, views, strict=True):
             q.grad = v
         flat.zero_()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = model(ids, weights)
+            loss = loss_of(ids, weights)
         loss.backward()
         flat[-4], flat[-3], flat[-2] = loss.item(), int((ids != 0).sum()), clock.tick() if rank == 0 else 0.0
         dist.all_reduce(flat)
@@ -255,6 +256,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-len", type=int, default=1024)
     add("--lr", type=float, default=3e-3, help="AdamW")
     add("--muon", type=float, default=0.02)
+    add("--compile", action="store_true", help="let torch.compile fuse what it can: some 40 % faster, after a minute or two")
     add("--seed", type=int, default=0)
     add("--port", type=int, default=29571)
     add("--save", type=float, default=5, help="minutes between checkpoints")

@@ -91,6 +91,11 @@ FORMULA = ["{a} + {b}", "{a} * {b}", "{a} - {b}", "{a} / {b}", "({a} + {b}) * {c
            "{a}^2", "{a}+{b}", "{a}*{b}", "2 * {a}", "{a} / {b} + {c}"]
 
 
+def shown(v: Any) -> str:
+    """As a request says it."""
+    return ", ".join(map(str, v[:-1])) + " and " + str(v[-1]) if isinstance(v, list) else str(v)
+
+
 def fill(w: Words, text: str) -> str:
     """Replace {maker} in a text."""
     while "{" in text:
@@ -223,8 +228,19 @@ MAKERS: dict[str, Callable[[Words], Any]] = {
 LETTERS = ["àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿœšžßğışčřůęąłńśźż", "абвгдежзиклмнопрстуфхцчшыэюя", "αβγδεζηθικλμνξοπρστυφχψω", "日本語中文天地人山川水火木金土東西南北", "🙂🚀🎉🌧☀🍕🐱❤👍"]
 
 
+SCRIPTS = [(0x4E00, 0x9FA5), (0x4E00, 0x9FA5), (0x3041, 0x3096), (0x30A1, 0x30FA), (0xAC00, 0xD7A3), (0x0905, 0x0939), (0x0621, 0x064A), (0x05D0, 0x05EA), (0x0E01, 0x0E30), (0x1F300, 0x1F5FF)]
+
+
+def script(w: Words) -> str:
+    """Letters of any of the world's scripts, in no order that means anything: only their bytes can be copied."""
+    low, high = w.one(SCRIPTS)
+    return "".join(chr(w.r.randint(low, high)) for _ in range(w.one((1, 2, 2, 3, 3, 4, 5, 6))))
+
+
 def foreign(w: Words) -> str:
     """Words in other letters: their bytes have to be copied too."""
+    if w.chance(.4):
+        return script(w) if w.chance(.6) else script(w) + w.one((" ", "", "-", "・", " & ")) + w.one((script, Words.proper))(w)
     letters = w.one(LETTERS) if w.chance(.4) else LETTERS[0]
     words = []
     for _ in range(w.one((1, 1, 2, 3))):

@@ -25,6 +25,7 @@ from . import Quote, Turn
 
 RESULT_START = "<tool_result>"
 RESULT_END = "</tool_result>"
+_TOOLS_HEAD = "You can call these tools:"
 _HOW_TO_CALL = f'To call a tool, reply with {CALL_START}{{"name": "NAME", "arguments": {{...}}}}{CALL_END}'
 
 
@@ -88,7 +89,12 @@ def system_text(
 
 def tools_text(tools: Sequence[ToolSpec], quote: Quote = str) -> str:
     """The tools and how to call them."""
-    return "\n".join(["You can call these tools:", *(quote(_tool_text(tool)) for tool in tools), _HOW_TO_CALL])
+    return framed_tools(quote(_tool_text(tool)) for tool in tools)
+
+
+def framed_tools(declarations: Iterable[str]) -> str:
+    """The declarations of tools with what stands before and after them."""
+    return "\n".join([_TOOLS_HEAD, *declarations, _HOW_TO_CALL])
 
 
 def answer_form_text(response_format: ResponseFormat) -> str:
