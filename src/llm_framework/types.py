@@ -251,8 +251,9 @@ class InferenceRequest:
     set afterwards, and is what backends read.
 
     `tool_choice` is "auto", "none", "any" or a tool's name; `timeout` is in seconds, for everything: attempts, waits,
-    fallbacks and the reading of the stream. `deadline` (on `time.monotonic`'s clock) and `explicit` (the names of the
-    config fields that the caller set, as against configured defaults) are stamped by the engine and the framework.
+    fallbacks and the reading of the stream. `deadline` (on `time.monotonic`'s clock), `explicit` (the names of the
+    config fields that the caller set, as against configured defaults) and `assumed` (of those that neither the caller
+    nor the configuration set: a model that comes with settings of its own keeps to them) are stamped by the engine.
     `streaming` False says that nobody reads the pieces: a backend may ask its provider for the answer as a whole.
     """
 
@@ -268,6 +269,7 @@ class InferenceRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     deadline: float | None = field(default=None, kw_only=True, compare=False)
     explicit: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)
+    assumed: frozenset[str] = field(default=frozenset(), kw_only=True, compare=False)
     streaming: bool = field(default=True, kw_only=True, compare=False)
 
     def __post_init__(self) -> None:

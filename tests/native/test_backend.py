@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,18 @@ async def test_max_tokens_beyond_the_context_is_cut_to_its_room(backend: GemmaNa
     """More tokens than fit may be asked for; the answer then ends where the context does."""
     scheduler, length = loaded(backend).scheduler, loaded(backend).context_length
     asked = request(max_tokens=10**6)
-    generation = loaded(backend).submit(loaded(backend).prompt(asked), asked.config)
+    generation = loaded(backend).submit(loaded(backend).prompt(asked), asked)
     assert generation.capacity == length
     generation.cancel()
     assert await asyncio.to_thread(scheduler.wait_idle, 20)
+
+
+async def test_the_models_own_sampling_beats_what_is_only_assumed(backend: GemmaNativeBackend) -> None:
+    """The bundled model is greedy unless the caller or the configuration says something else."""
+    text = (await answer(backend, request(temperature=0))).text
+    assumed = replace(request(temperature=2.0), assumed=frozenset({"temperature"}))
+    assert [(await answer(backend, assumed)).text for _ in range(3)] == [text] * 3
+    assert len({(await answer(backend, request(temperature=2.0, max_tokens=20, seed=i))).text for i in range(5)}) > 1
 
 
 async def test_a_stop_string_ends_an_answer(backend: GemmaNativeBackend) -> None:

@@ -295,6 +295,14 @@ def test_recommended_sampling_is_the_default(hf_folder: Callable[..., Path]) -> 
         assert model.generate([2, 5]) == model.generate([2, 5], GenerationConfig(temperature=0))
 
 
+def test_a_model_that_says_no_sampling_is_greedy(hf_folder: Callable[..., Path]) -> None:
+    """`do_sample: false` in generation_config.json means the likeliest token."""
+    folder = hf_folder()
+    (folder / "generation_config.json").write_text(json.dumps({"do_sample": False, "top_k": 5}))
+    with open_model(folder, num_threads=1) as model:
+        assert model.default_sampling == {"temperature": 0.0}
+
+
 def test_options_that_are_not_there(bundled_path: Path) -> None:
     """A quantisation is refused as unsupported, a senseless number of threads as invalid."""
     with pytest.raises(UnsupportedFeatureError, match="quantization"):

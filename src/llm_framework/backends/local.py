@@ -72,7 +72,7 @@ class LocalBackend(ModelBackend):
         prompt = await self._prepare(loaded, request)
         constraint = await self._constrain(loaded, request, len(prompt))
         answer = loaded.answer(request)
-        generation = loaded.submit(prompt, request.config, constraint)
+        generation = loaded.submit(prompt, request, constraint)
         try:
             async for event in generation:
                 for chunk in answer.feed(event):
@@ -183,10 +183,10 @@ class LocalModel(ABC):
             error.model = error.model or self.name
             raise
 
-    def submit(self, prompt: list[int], config: GenerationConfig, constraint: Constraint | None = None) -> Generation:
+    def submit(self, prompt: list[int], request: InferenceRequest, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""
-        max_tokens = self._max_tokens(config, len(prompt))
-        sampler = self._sampler(config, prompt)
+        max_tokens = self._max_tokens(request.config, len(prompt))
+        sampler = self._sampler(request, prompt)
         return self.scheduler.submit(
             prompt, sampler, max_tokens=max_tokens, stop_ids=self.stop_ids, constraint=constraint
         )
@@ -213,10 +213,15 @@ class LocalModel(ABC):
             return b""
         return text
 
-    def _sampler(self, config: GenerationConfig, prompt: list[int]) -> Any:
+    def _sampler(self, request: InferenceRequest, prompt: list[int]) -> Any:
+        """What chooses the tokens: as the caller or the configuration says, else as the model's makers recommend, else
+        as the framework assumes."""
+        config = request.config
         _check_token_ids(config, self.vocab_size)
-        settings: dict[str, Any] = {"temperature": 1.0, **self.recommended}
-        settings |= {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
+        given = {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
+        assumed = {name: value for name, value in given.items() if name in request.assumed}
+        settings: dict[str, Any] = {"temperature": 1.0, **assumed, **self.recommended}
+        settings |= {name: value for name, value in given.items() if name not in assumed}
         try:
             sampler = self.new_sampler(config, settings)
         except (ValueError, TypeError) as error:

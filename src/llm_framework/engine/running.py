@@ -284,6 +284,7 @@ def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequ
         request,
         config=replace(given, **missing),
         explicit=request.explicit or explicit,
+        assumed=frozenset(name for name in missing if config.origin(f"default_{name}") == "default"),
         response_format=as_response_format(request.response_format),
     )
 

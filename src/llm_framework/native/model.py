@@ -274,7 +274,10 @@ def _with_token_ids(config: ModelConfig, tokenizer: Tokenizer | None) -> ModelCo
 
 
 def recommended_sampling(generation: Mapping[str, Any]) -> dict[str, float]:
-    """The sampling that generation_config.json recommends; what makes no sense there is left out."""
+    """The sampling that generation_config.json recommends; what makes no sense there is left out. `do_sample: false`
+    means greedy."""
+    if generation.get("do_sample") is False:
+        return {"temperature": 0.0}
     settings: dict[str, float] = {}
     for name, kind in (("temperature", float), ("top_k", int), ("top_p", float)):
         value = generation.get(name)
