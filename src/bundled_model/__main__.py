@@ -50,7 +50,7 @@ def main() -> None:
     p.add_argument("out")
     p.add_argument("--n", type=int, default=40000)
     p.add_argument("--seed", type=int, default=5)
-    p.add_argument("--vocab", type=int, default=2560)
+    p.add_argument("--vocab", type=int, default=3456)
     p.set_defaults(do=make_tokenizer)
     p = sub.add_parser("check", help="say what is wrong in the seed files")
     p.set_defaults(do=check)

@@ -20,9 +20,9 @@ Past = list[Tensor | None]
 
 @dataclass
 class Config:
-    vocab_size: int = 2560
-    hidden_size: int = 192
-    intermediate_size: int = 512
+    vocab_size: int = 3456
+    hidden_size: int = 256
+    intermediate_size: int = 576
     num_hidden_layers: int = 6
     num_attention_heads: int = 4
     num_key_value_heads: int = 1

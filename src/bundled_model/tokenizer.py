@@ -71,14 +71,21 @@ class Codec:
         self.roles = {r: [self.start, *self.sp.encode(r), self.newline] for r in ("user", "model")}
         self.size = self.sp.vocab_size()
         self.quotes = {i for i in range(self.size) if self.sp.id_to_piece(i).startswith('"')}
+        pieces = [self.sp.id_to_piece(i) for i in range(self.size)]
+        self.opening = {i for i, p in enumerate(pieces) if p in ('":' + BLANK, '":' + BLANK + '"')}
         self.call = self.sp.encode('<tool_call>{"name": "')
 
     def weights(self, body: list[int]) -> list[float]:
-        """How much each token of a model turn counts. Which tool, or where an answer starts, is decided by
-        one or two tokens among many easy ones, so these count several times."""
+        """How much each token of a model turn counts. Which tool, where an answer or a value starts, and where a value
+        ends is decided by one or two tokens among many easy ones, so these count several times."""
         out = [1.0] * len(body)
+        for i, t in enumerate(body[:-1]):
+            if t in self.opening:
+                out[i + 1] = 2.5
+            elif t in self.quotes:
+                out[i] = max(out[i], 1.5)
         if body[0] != self.call[0]:
-            out[0] = 2.0
+            out[0] = 3.0 if len(body) < 24 else 2.0
         for i, t in enumerate(body):
             if t == self.call[0]:
                 k = i + len(self.call)

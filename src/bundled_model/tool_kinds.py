@@ -1,4 +1,4 @@
-"""The tool kinds: what `kinds_life.py`, `kinds_work.py` and `kinds_more.py` hold, read into objects.
+"""The tool kinds of `data/kinds_*.txt`, read into objects.
 
 A block of the tables is one kind of tool:
 
@@ -18,11 +18,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass, field
-
-from .kinds_asks import ASKS
-from .kinds_life import LIFE
-from .kinds_more import MORE
-from .kinds_work import WORK
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,11 @@ def add_asks(kinds: list[Kind], table: str) -> list[Kind]:
     return kinds
 
 
-KINDS: list[Kind] = add_asks(read_kinds(LIFE) + read_kinds(WORK) + read_kinds(MORE), ASKS)
+def table(name: str) -> str:
+    return (Path(__file__).parent / "data" / f"kinds_{name}.txt").read_text(encoding="utf-8")
+
+
+KINDS: list[Kind] = add_asks([kind for name in ("life", "work", "more") for kind in read_kinds(table(name))], table("asks"))
 
 # Kinds that one request could mean alike never stand in one prompt.
 ALIKE: list[set[str]] = [
