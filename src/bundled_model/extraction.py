@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import extraction_data as D
+from .passages import question_prompt
 from .seed_forms import forms_of
 from .words import (
     ADJ,
@@ -190,9 +192,15 @@ def _dump(x: Any) -> str:
     return json.dumps(x, ensure_ascii=False)
 
 
+QUERIES = ["What is known about the {}?", "Give me the {}.", "Which {} is described?", "Extract the {}.", "Tell me about the {}", "What are the details of the {}?", "Describe the {} as JSON.", "{}?", "What does the text say about the {}?", "Find the {}."]
+
+
 def dialect(w: Words) -> dict[str, Any]:
     c = case(w)
     text = w.one(D.ASK) + c.text
+    if w.chance(.12):  # a query engine asks for an object out of the texts that it found
+        name = re.sub(r"(?<=[a-z])([A-Z])", r" \1", c.name).lower()
+        text = question_prompt(w, c.text, w.one(QUERIES).format(name))
     turns = [("user", first_turn(w.system(), "Reply only with JSON of this form:\n" + compact(c.columns, w.chance(.5)), text)), ("model", _dump(c.object))]
     return sample("json", turns, object=c.object)
 

@@ -248,7 +248,7 @@ _PROMPT_TEXTS = [t for _, t in D.PROMPTS]
 _PROMPT_CUM = list(accumulate(x for x, _ in D.PROMPTS))
 
 
-def _prompt(w: Words, c: str, q: str) -> str:
+def question_prompt(w: Words, c: str, q: str) -> str:
     t = w.r.choices(_PROMPT_TEXTS, cum_weights=_PROMPT_CUM)[0]
     if not q.endswith(("?", ".")):
         q += w.one(("", "?"))
@@ -318,8 +318,8 @@ def question(w: Words) -> dict[str, Any]:
         a = DONT_KNOW
         if not facts:
             q_ = passage(w, "person" if p.group != "person" else "company", 1, 2)
-            return sample("passage", [("user", _prompt(w, _story(w, q_, q_.facts), _ask(p, t, f.subject))), ("model", a)], answer=a)
-    return sample("passage", [("user", _prompt(w, _story(w, p, facts), _ask(p, t, f.subject))), ("model", a)], answer=a)
+            return sample("passage", [("user", question_prompt(w, _story(w, q_, q_.facts), _ask(p, t, f.subject))), ("model", a)], answer=a)
+    return sample("passage", [("user", question_prompt(w, _story(w, p, facts), _ask(p, t, f.subject))), ("model", a)], answer=a)
 
 
 def followup(w: Words) -> dict[str, Any]:
@@ -329,7 +329,7 @@ def followup(w: Words) -> dict[str, Any]:
     f = w.one(p.facts)
     i = int(w.r.random() * len(f.questions))
     t, a = f.questions[i]
-    turns = [("user", _prompt(w, text, _ask(p, t, f.subject))), ("model", a)]
+    turns = [("user", question_prompt(w, text, _ask(p, t, f.subject))), ("model", a)]
     asked = {t + str(f.subject)}
     alike = [x for x in p.facts if x.kind == f.kind and x is not f]
     if alike and w.chance(.5) and "{s}" in t and all(v not in t for v in f.values):
@@ -375,7 +375,7 @@ def yes_no(w: Words) -> dict[str, Any]:
     f = w.one(p.facts)
     if w.chance(.5):
         ask, said = _statement(w, p, f)
-        return sample("passage_yesno", [("user", _prompt(w, _story(w, p, p.facts), ask)), ("model", said)], answer=said)
+        return sample("passage_yesno", [("user", question_prompt(w, _story(w, p, p.facts), ask)), ("model", said)], answer=said)
     t, a = w.one(f.questions)
     yes = w.chance(.5)
     other = a
@@ -387,7 +387,7 @@ def yes_no(w: Words) -> dict[str, Any]:
     q = q if q.endswith(("?", ".")) else q + "?"
     v = other
     ask = w.one((f"{q} Is it {v}?", f"{q} Is the answer {v}? Answer yes or no.", f"Is {v} the answer to the question \"{q}\"? Answer yes or no.", f"Yes or no: {q} {v}?"))
-    return sample("passage_yesno", [("user", _prompt(w, _story(w, p, p.facts), ask)), ("model", "Yes." if yes else "No.")], answer="Yes." if yes else "No.")
+    return sample("passage_yesno", [("user", question_prompt(w, _story(w, p, p.facts), ask)), ("model", "Yes." if yes else "No.")], answer="Yes." if yes else "No.")
 
 
 def refine(w: Words) -> dict[str, Any]:
@@ -476,7 +476,7 @@ def document(w: Words) -> dict[str, Any]:
     else:
         pages.insert(int(w.r.random() * (len(pages) + 1)), _page(w, d, form, n))
     context = w.one(("\n\n", "\n\n", "\n\n", "\n", "\n\n---\n\n")).join(pages)
-    turns = [("user", _prompt(w, context, q)), ("model", a)]
+    turns = [("user", question_prompt(w, context, q)), ("model", a)]
     more = [x for x in d.questions if x[0] != n and d.sentences[x[0]] in context and x[2] != a]
     for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 1, 1, 2, 3)))) if w.split == "train" else []:
         turns += [("user", w.one(wordings)), ("model", answer)]

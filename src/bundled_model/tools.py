@@ -132,7 +132,7 @@ def make_use(w: Words, kind: Kind) -> Use:
         desc = desc.rstrip(".") if w.chance(.6) else desc[0].lower() + desc[1:]
     args: list[Arg] = []
     types: list[str] = []
-    noted = w.chance(.15)
+    noted = w.chance(.25)
     for p in kind.params:
         t = p.type
         if t == "integer" and w.chance(.25):
@@ -143,7 +143,9 @@ def make_use(w: Words, kind: Kind) -> Use:
         name_ = w.one(p.names) if w.chance(.97) else w.invented(1, 1)
         while name_ in [a.name for a in args]:
             name_ += "_2"
-        args.append(Arg(name_, text, p.optional and w.chance(.9), note(w, name_, t) if noted and w.chance(.8) else ""))
+        optional = p.optional and w.chance(.9)
+        text += " | null" if optional and w.chance(.4) else ""
+        args.append(Arg(name_, text, optional, note(w, name_, t) if noted and w.chance(.8) else ""))
         types.append(t)
     if w.chance(.07):
         n, t = w.one(EXTRA)
