@@ -24,8 +24,11 @@ from llama_index.core.chat_engine import CondensePlusContextChatEngine, SimpleCh
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.memory import ChatMemoryBuffer, Memory
+from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.rate_limiter import TokenBucketRateLimiter
+from llama_index.core.schema import TextNode
 from llama_index.core.tools import FunctionTool, QueryEngineTool
+from llama_index.retrievers.bm25 import BM25Retriever
 from pydantic import BaseModel, Field
 from workflows.errors import WorkflowCancelledByUser
 
@@ -234,6 +237,18 @@ def test_keyword_retrieval(scripted: Make) -> None:
     framework, backend = scripted("12 euros")
     llm = FrameworkLLM(framework=framework, context_window=4096)
     engine = SimpleKeywordTableIndex.from_documents(DOCUMENTS, llm=llm).as_query_engine(llm=llm)
+    assert str(engine.query("How much does a museum ticket cost?")) == "12 euros"
+    asked = backend.requests[0].messages[-1].text
+    assert "12 euros" in asked
+    assert "Bergen" not in asked
+
+
+def test_bm25_retrieval(scripted: Make) -> None:
+    """BM25 finds the passage, and only that is put before the LLM."""
+    framework, backend = scripted("12 euros")
+    nodes = [TextNode(text=document.text) for document in DOCUMENTS]
+    retriever = BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=1)
+    engine = RetrieverQueryEngine.from_args(retriever, llm=FrameworkLLM(framework=framework, context_window=4096))
     assert str(engine.query("How much does a museum ticket cost?")) == "12 euros"
     asked = backend.requests[0].messages[-1].text
     assert "12 euros" in asked
