@@ -439,8 +439,11 @@ def summary(w: Words) -> dict[str, Any]:
 def _shelf(w: Words) -> tuple[Told, list[Told]]:
     """The document to ask about and others that a retriever could have returned with it."""
     docs = documents_of(w.split) or documents_of("train")
-    d = w.one(docs)
-    others = [x for x in w.r.sample(docs, min(len(docs), w.one((0, 0, 1, 1, 2, 2, 3, 4)))) if x is not d]
+    i = int(w.r.random() * len(docs))
+    # documents of a family stand together: the same sort of facts about another subject
+    near = docs[max(0, i - 3):i] + docs[i + 1:i + 4]
+    d, n = docs[i], w.one((0, 0, 1, 1, 2, 2, 3, 4))
+    others = w.r.sample(near, min(n, len(near))) if w.chance(.5) else [x for x in w.r.sample(docs, min(len(docs), n)) if x is not d]
     return tell(w, d), [tell(w, x) for x in others]
 
 
