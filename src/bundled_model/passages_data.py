@@ -444,7 +444,7 @@ PROMPTS = [
     (2, "Answer the user's question based on the context below.\n\nContext: {c}\n\n{q}"), (3, "Answer the user's questions based on the below context:\n\n{c}\n\n{q}"),
     (2, "You are a helpful assistant. Use the following context in your response:\n\n{c}\n\n{q}"), (2, "Given the following information, answer the question.\n\nContext:\n{c}\n\nQuestion: {q}\nAnswer:"),
     (2, "Use the following context as your learned knowledge, inside <context></context> XML tags.\n\n<context>\n{c}\n</context>\n\n{q}"),
-    (9, LI_QA), (9, QA_SYSTEM + "\n\n" + LI_QA), (3, LI_TREE), (3, QA_SYSTEM + "\n\n" + LI_TREE), (4, LI_CONTEXT), (3, LI_CONDENSE_CONTEXT),
+    (20, LI_QA), (20, QA_SYSTEM + "\n\n" + LI_QA), (6, LI_TREE), (6, QA_SYSTEM + "\n\n" + LI_TREE), (4, LI_CONTEXT), (3, LI_CONDENSE_CONTEXT),
     (2, "Context information is below.\n------------\n{c}\n------------\nGiven the context information and not prior knowledge, answer any questions\n\n{q}"),
     (2, "Read the text and answer.\n\n{c}\n\nQ: {q}\nA:"), (2, "Here is a text:\n\"{c}\"\n\n{q}"), (2, "Use this text: {c}\n\n{q}"), (1, "Based on the text below, {ql}\n\n{c}"),
     (1, "According to this text, {ql}\n{c}"), (2, "Documents:\n{c}\n\nQuestion: {q}"), (2, "Here are some notes.\n{c}\n\nPlease answer: {q}"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ DATA = Path(__file__).parent / "data"
 SLOT = re.compile(r"\{(?=[\w=])(\w*)(?:=([^{}]*))?\}")
 RANGE = re.compile(r"(-?[\d.]+?)\.\.(-?[\d.]+)$")
 CLOCK = re.compile(r"\d{1,2}:\d\d|\w+://")
+NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 TYPES = ("string", "integer", "number", "boolean", "string[]", "number[]", "integer[]")
 
 
@@ -29,6 +30,7 @@ class Slot:
     high: float = 0
     whole: bool = True
     choices: tuple[tuple[str, str | None], ...] = ()  # (said, meant)
+    spelled: bool = False  # small whole numbers may be said as words
 
     def fill(self, w: Words, kind: str = "string") -> tuple[str, Any]:
         """(the text, the value it means as `kind`)"""
@@ -40,6 +42,9 @@ class Slot:
             return shown(v), as_type(v, kind)
         if not self.choices:
             n = w.r.randint(int(self.low), int(self.high)) if self.whole else round(w.r.uniform(self.low, self.high), 1)
+            if self.spelled and 1 < n <= 12 and self.whole and w.chance(.2):
+                said = NUMBERS[int(n)]
+                return said, said if kind == "string" else as_type(n, kind)
             return str(n), as_type(n, kind)
         said, meant = w.one(self.choices)
         if meant is None and kind == "string" and w.chance(.12):
@@ -117,7 +122,8 @@ def read_template(text: str, kinds: dict[str, str] | None = None) -> Template:
             count += 1
             own = f"_{count}"
         if spec is not None and own not in [n for n, _ in slots]:
-            slots.append((own, read_slot(spec, (kinds or {}).get(own, "string"))))
+            alone = m.string[m.start() - 1:m.start()] in ("", " ") and m.string[m.end():m.end() + 1] == " "
+            slots.append((own, replace(read_slot(spec, (kinds or {}).get(own, "string")), spelled=alone)))
         return "{" + own + "}"
 
     return Template(SLOT.sub(name, text.strip()), tuple(slots))
