@@ -26,11 +26,11 @@ def need(package: str, *modules: str) -> None:
 
 
 class RealServer:
-    """Runs `python -m module arguments` until the `with` block ends. It must say on its output where it listens, as
-    uvicorn does."""
+    """Runs this Python with these arguments, an address and a port until the `with` block ends. The server must say on
+    its output where it listens, as uvicorn does."""
 
-    def __init__(self, module: str, *arguments: str, home: Path) -> None:
-        self._command: Sequence[str] = (sys.executable, "-m", module, *arguments, "--host", "127.0.0.1", "--port", "0")
+    def __init__(self, *arguments: str, home: Path) -> None:
+        self._command: Sequence[str] = (sys.executable, *arguments, "--host", "127.0.0.1", "--port", "0")
         cache = home / "hub"
         cache.mkdir(exist_ok=True)
         self._environment = {

@@ -29,7 +29,7 @@ def start_llama(tmp_path_factory: pytest.TempPathFactory, bundled_path: Path) ->
             "api_key": KEY, "verbose": False, **options,
         }  # fmt: skip
         arguments = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-        return RealServer("llama_cpp.server", *arguments, home=home)
+        return RealServer("-m", "llama_cpp.server", *arguments, home=home)
 
     return start
 
@@ -45,6 +45,6 @@ def llama(start_llama: StartServer) -> Iterator[RealServer]:
 def transformers_serve(tmp_path_factory: pytest.TempPathFactory, bundled_path: Path) -> Iterator[RealServer]:
     """`transformers serve` with the bundled folder."""
     home = tmp_path_factory.mktemp("serve")
-    arguments = ("serve", str(bundled_path), "--device", "cpu")
-    with RealServer("servers.transformers_cli", *arguments, home=home) as server:
+    arguments = ("-m", "transformers.cli.transformers", "serve", str(bundled_path), "--device", "cpu")
+    with RealServer(*arguments, home=home) as server:
         yield server
