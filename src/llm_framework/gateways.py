@@ -71,12 +71,12 @@ _ROWS = (
     Gateway("sglang", "http://127.0.0.1:30000/v1", parameters=_SAMPLING, thinking="template"),
     Gateway("llamacpp", "http://127.0.0.1:8080/v1", parameters=_REPEAT, thinking="template"),
     Gateway(  # its refusals and what it ignores: tests/backends/real
-        "llama_cpp_python", "http://127.0.0.1:8000/v1", parameters=_REPEAT, any_tool=None, object_schema=True, no_text="",
-        stream_usage=False,
+        "llama_cpp_python", "http://127.0.0.1:8000/v1", parameters=_REPEAT,
+        any_tool=None, object_schema=True, no_text="",
     ),
     Gateway(  # takes every field of the protocol and ignores most
         "transformers_serve", "http://127.0.0.1:8000/v1", parameters={"presence_penalty": None, "logprobs": None},
-        thinking="template", any_tool=None, named_tool=False, json_schema=False, stream_usage=False,
+        thinking="template", any_tool=None, named_tool=False, json_schema=False,
     ),
     Gateway("lmstudio", "http://127.0.0.1:1234/v1", parameters=_REPEAT),
     Gateway("ollama", "http://127.0.0.1:11434/v1", parameters=_NO_LOGITS),

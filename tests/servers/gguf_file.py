@@ -22,6 +22,7 @@ _TENSORS = {
     "mlp.down_proj": "ffn_down",
 }
 _TURNS = ("<start_of_turn>", "<end_of_turn>")
+_TAGS = ("<tool_call>", "</tool_call>", "<tool_result>", "</tool_result>")
 
 
 def write_gguf(folder: Path, file: Path) -> None:
@@ -71,9 +72,7 @@ def _write_tokenizer(writer: Any, folder: Path) -> None:
             return TokenType.CONTROL
         if pieces.is_byte(token):
             return TokenType.BYTE
-        # What the trainer was told to keep whole has no score; the first merge has the score 0 too, but comes later.
-        text = pieces.id_to_piece(token)
-        return TokenType.USER_DEFINED if text.startswith("<") and text.endswith("_call>") or text.endswith("_result>") else TokenType.NORMAL
+        return TokenType.USER_DEFINED if pieces.id_to_piece(token) in _TAGS else TokenType.NORMAL
 
     tokens = range(pieces.get_piece_size())
     writer.add_tokenizer_model("llama")

@@ -17,12 +17,17 @@ START_TIME = 180.0  # seconds; a busy machine imports PyTorch slowly
 _ADDRESS = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 
 
-def need(package: str, *modules: str) -> None:
-    """Skip the module that calls this where a server is not installed."""
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        reason = f"the server of {package} is not installed ({', '.join(missing)}): make test-servers"
-        pytest.skip(reason, allow_module_level=True)
+def _needs(package: str, *modules: str) -> pytest.MarkDecorator:
+    missing = ", ".join(module for module in modules if find_spec(module) is None)
+    reason = f"{package} is not installed ({missing} is missing): make test-servers"
+    return pytest.mark.skipif(bool(missing), reason=reason)
+
+
+# For `pytestmark`: skip a module's tests where the server is not installed.
+NEEDS_LLAMA = _needs(
+    "llama-cpp-python[server]", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context"
+)
+NEEDS_TRANSFORMERS_SERVE = _needs("transformers[serving]", "transformers", "torch", "fastapi", "uvicorn", "openai")
 
 
 class RealServer:

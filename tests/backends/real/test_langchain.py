@@ -9,19 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from servers.real_server import RealServer, need
-
-need("llama-cpp-python", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context")
-
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
+from servers.real_server import NEEDS_LLAMA
 
 from langchain_llm_framework import FrameworkChatModel
 from llm_framework import LLMFramework, errors
 
 from .conftest import KEY, StartServer
 
-
+pytestmark = NEEDS_LLAMA
 RAMBLES = "the server holds the model to the form, but not the small model, which was not shown the tool, to an end"
 
 

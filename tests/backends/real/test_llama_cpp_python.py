@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import jsonschema
 import pytest
-from servers.real_server import RealServer, need
-
-need("llama-cpp-python", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context")
+from servers.real_server import NEEDS_LLAMA, RealServer
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
 from llm_framework.backends.openai_compatible import OpenAICompatibleBackend
@@ -30,6 +29,7 @@ from llm_framework.types import (
 
 from .conftest import CONTEXT, KEY, StartServer
 
+pytestmark = NEEDS_LLAMA
 QUESTION = "What is the capital of France?"
 LONG = "word " * 2 * CONTEXT
 GREEDY = {"temperature": 0.0, "repetition_penalty": 1.0}
@@ -77,7 +77,7 @@ async def answer(backend: OpenAICompatibleBackend, request: InferenceRequest) ->
     return builder.response()
 
 
-def framework_of(server: RealServer, tmp_path: Any, **more: Any) -> LLMFramework:
+def framework_of(server: RealServer, tmp_path: Path, **more: Any) -> LLMFramework:
     credentials = {"local": {"provider": "llama_cpp_python", "base_url": server.url, "api_key": KEY}}
     return LLMFramework(
         {"models_dir": str(tmp_path), "api_credentials": credentials, "default_model": "local:tiny-chat", **more}
@@ -128,8 +128,8 @@ async def test_greedy_text_is_that_of_our_own_engine(
     assert there.usage.input_tokens == here.usage.input_tokens
 
 
-async def test_usage(llama: RealServer) -> None:
-    """A whole answer counts its tokens. A stream of this server counts none: no usage is reported, not a wrong one."""
+async def test_usage(llama: RealServer, tmp_path: Path) -> None:
+    """A whole answer counts its tokens. A stream of this server counts none: what is reported is called an estimate."""
     whole = await answer(backend_of(llama), request_of())
     assert whole.usage.input_tokens > 10
     assert whole.usage.output_tokens > 10
@@ -137,6 +137,10 @@ async def test_usage(llama: RealServer) -> None:
     assert [chunk.usage for chunk in chunks if chunk.usage] in ([], [whole.usage])
     assert len(chunks) > 10
     assert "".join(chunk.text for chunk in chunks) == whole.text
+    async with framework_of(llama, tmp_path) as framework:
+        responses = [chunk.response async for chunk in framework.stream(QUESTION, max_tokens=48, **GREEDY)]
+    assert responses[-1] is not None
+    assert responses[-1].usage.estimated or responses[-1].usage == whole.usage
 
 
 @both_ways
@@ -259,17 +263,21 @@ async def test_a_value_out_of_range(llama: RealServer, streaming: bool) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- broken streams
-async def test_killed_in_a_stream_then_down(start_llama: StartServer, tmp_path: Any) -> None:
+async def test_killed_in_a_stream_then_down(start_llama: StartServer, tmp_path: Path) -> None:
     """A server that dies in its answer is StreamInterruptedError with the text so far; one that is not there is
     ConnectionFailedError."""
     with start_llama(n_ctx=2048) as server:
         async with framework_of(server, tmp_path, max_retries=0) as framework:
-            seen = ""
-            with pytest.raises(errors.StreamInterruptedError) as caught:
+            seen: list[str] = []
+
+            async def read() -> None:
                 async for chunk in framework.stream(QUESTION, **ENDLESS):
-                    seen += chunk.text
+                    seen.append(chunk.text)
                     server.kill()
-            assert caught.value.response.text == seen != ""
+
+            with pytest.raises(errors.StreamInterruptedError) as caught:
+                await read()
+            assert caught.value.response.text == "".join(seen) != ""
             with pytest.raises(errors.ConnectionFailedError, match="is the server running"):
                 await framework.generate(QUESTION)
 
