@@ -17,17 +17,21 @@ START_TIME = 180.0  # seconds; a busy machine imports PyTorch slowly
 _ADDRESS = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 
 
-def _needs(package: str, *modules: str) -> pytest.MarkDecorator:
-    missing = ", ".join(module for module in modules if find_spec(module) is None)
-    reason = f"{package} is not installed ({missing} is missing): make test-servers"
-    return pytest.mark.skipif(bool(missing), reason=reason)
+def need_llama_cpp_python() -> None:
+    """Skip the module that calls this where llama-cpp-python's server is not installed."""
+    _need("llama-cpp-python[server]", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context")
 
 
-# For `pytestmark`: skip a module's tests where the server is not installed.
-NEEDS_LLAMA = _needs(
-    "llama-cpp-python[server]", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context"
-)
-NEEDS_TRANSFORMERS_SERVE = _needs("transformers[serving]", "transformers", "torch", "fastapi", "uvicorn", "openai")
+def need_transformers_serve() -> None:
+    """Skip the module that calls this where `transformers serve` is not installed."""
+    _need("transformers[serving]", "transformers", "torch", "fastapi", "uvicorn", "openai")
+
+
+def _need(package: str, *modules: str) -> None:
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        reason = f"{package} is not installed (no {', '.join(missing)}): make test-servers"
+        pytest.skip(reason, allow_module_level=True)
 
 
 class RealServer:

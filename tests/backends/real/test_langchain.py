@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
-from servers.real_server import NEEDS_LLAMA
+from servers.real_server import need_llama_cpp_python
 
 from langchain_llm_framework import FrameworkChatModel
 from llm_framework import LLMFramework, errors
 
 from .conftest import KEY, StartServer
 
-pytestmark = NEEDS_LLAMA
+need_llama_cpp_python()
+
 RAMBLES = "the server holds the model to the form, but not the small model, which was not shown the tool, to an end"
 
 

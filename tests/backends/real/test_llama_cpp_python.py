@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-from servers.real_server import NEEDS_LLAMA, RealServer
+from servers.real_server import RealServer, need_llama_cpp_python
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
 from llm_framework.backends.openai_compatible import OpenAICompatibleBackend
@@ -29,7 +29,8 @@ from llm_framework.types import (
 
 from .conftest import CONTEXT, KEY, StartServer
 
-pytestmark = NEEDS_LLAMA
+need_llama_cpp_python()
+
 QUESTION = "What is the capital of France?"
 LONG = "word " * 2 * CONTEXT
 GREEDY = {"temperature": 0.0, "repetition_penalty": 1.0}

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.real_server import NEEDS_TRANSFORMERS_SERVE, RealServer
+from servers.real_server import RealServer, need_transformers_serve
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
 from llm_framework.backends.openai_compatible import OpenAICompatibleBackend
 from llm_framework.testing import check_backend
 from llm_framework.types import InferenceResponse, ResponseBuilder, ToolCall, ToolResult, ToolSpec
 
-pytestmark = NEEDS_TRANSFORMERS_SERVE
+need_transformers_serve()
+
 QUESTION = "What is the capital of France?"
 both_ways = pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
 
