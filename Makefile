@@ -17,7 +17,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find src/llm_framework cpp inte
 SAY := >&2 echo
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: lint, format, model, model-eval, bench, sanitize, long-test, clean"
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: test-servers, lint, format, model, model-eval, bench, sanitize, long-test, clean"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { $(SAY) "Python 3.10 or newer is needed, and none was found: make chat PYTHON=/path/to/python3"; exit 1; }
@@ -54,6 +54,17 @@ endif
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# The OpenAI-compatible backend against servers of other makers, which are installed first: llama-cpp-python is compiled,
+# which takes minutes.
+$(VENV)/.test-servers: $(VENV)/.test
+	@$(SAY) "Installing the servers, one of which is compiled ..."
+	@CMAKE_BUILD_PARALLEL_LEVEL=$${CMAKE_BUILD_PARALLEL_LEVEL:-2} \
+	  $(PIP) install "$$(ls dist/llm_framework-*.whl)[test-servers]" >&2
+	@touch $@
+
+test-servers: $(VENV)/.test-servers
+	@$(BIN)/python -m pytest tests/backends/real
+
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy -p llm_framework -p langchain_llm_framework -p llama_index.llms.llm_framework
 
@@ -82,4 +93,4 @@ sanitize: $(VENV)/.test
 clean:
 	rm -rf $(VENV) build dist
 
-.PHONY: help chat test lint format model model-eval bench sanitize clean
+.PHONY: help chat test test-servers lint format model model-eval bench sanitize clean

@@ -35,7 +35,10 @@ class Gateway:
 
     `parameters` adds to `PROTOCOL` what this one also takes, and maps to None what it refuses. `echo_thinking` is the
     field in which it wants its own reasoning back beside tool calls. `short_call_ids`: ids of tool calls must be nine
-    letters or digits. `json_schema` False: it knows JSON, but no schemas. `regex_field`: where a pattern may stand.
+    letters or digits. `json_schema` False: it knows JSON, but no schemas. `object_schema`: it takes a schema beside
+    `json_object` only. `regex_field`: where a pattern may stand. `any_tool`: how it is told to call a tool, None where
+    it must be told which. `named_tool` False: nor can it be told that. `no_text`: what stands for the text of a message
+    that calls tools and says nothing.
     """
 
     name: str
@@ -44,8 +47,11 @@ class Gateway:
     parameters: Mapping[str, str | None] = field(default_factory=dict)
     thinking: ThinkingStyle = "effort"
     echo_thinking: str | None = None
-    any_tool: str = "required"
+    any_tool: str | None = "required"
+    named_tool: bool = True
     json_schema: bool = True
+    object_schema: bool = False
+    no_text: str | None = None
     regex_field: str | None = None
     stream_usage: bool = True
     short_call_ids: bool = False
@@ -64,6 +70,14 @@ _ROWS = (
     Gateway("vllm", "http://127.0.0.1:8000/v1", parameters=_SAMPLING, thinking="template", regex_field="regex"),
     Gateway("sglang", "http://127.0.0.1:30000/v1", parameters=_SAMPLING, thinking="template"),
     Gateway("llamacpp", "http://127.0.0.1:8080/v1", parameters=_REPEAT, thinking="template"),
+    Gateway(  # its refusals and what it ignores: tests/backends/real
+        "llama_cpp_python", "http://127.0.0.1:8000/v1", parameters=_REPEAT,
+        any_tool=None, object_schema=True, no_text="",
+    ),
+    Gateway(  # takes every field of the protocol and ignores most
+        "transformers_serve", "http://127.0.0.1:8000/v1", parameters={"presence_penalty": None, "logprobs": None},
+        thinking="template", any_tool=None, named_tool=False, json_schema=False,
+    ),
     Gateway("lmstudio", "http://127.0.0.1:1234/v1", parameters=_REPEAT),
     Gateway("ollama", "http://127.0.0.1:11434/v1", parameters=_NO_LOGITS),
     # gateways and providers

@@ -777,6 +777,169 @@ async def test_embeddings(serve: Serve, tmp_path: Path) -> None:
             await framework.embed(["a"], model_name="local:m")
 
 
+# ------------------------------------------------------------------------------- what real servers do (backends/real)
+INVALID = "1 validation error: {'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'json_object'\"}"
+FORM = ResponseFormat(schema={"type": "object", "properties": {"a": {"type": "integer"}}})
+
+
+async def test_name_and_id_in_every_piece_of_a_call(serve: Serve) -> None:
+    """Where a server repeats a call's id and name in every piece, only the first piece of ours has them: whoever adds
+    pieces up would get the name many times over."""
+    pieces = [call_delta(0, "a", "get_weather", text) for text in ('{"city"', ': "Os', 'lo"}')]
+    empty = delta(role="assistant", content=None, tool_calls=None, function_call=None)
+    frames = [empty, *(delta(role=None, content=None, tool_calls=[piece]) for piece in pieces), delta("tool_calls")]
+    backend = backend_of(serve(Reply([*frames, DONE])))
+    calls = [chunk.tool_call async for chunk in backend.stream(InferenceRequest("hi")) if chunk.tool_call]
+    assert [(call.id, call.name) for call in calls] == [("a", "get_weather"), (None, None), (None, None)]
+    assert "".join(call.arguments for call in calls) == '{"city": "Oslo"}'
+    await backend.unload_model()
+
+
+async def test_a_stream_without_a_word(serve: Serve) -> None:
+    """A stream that ends before it began is asked for again as a whole, over a connection of its own: its error or its
+    answer is the call's."""
+    overflow = error_reply(400, "This model's maximum context length is 512 tokens.", "context_length_exceeded")
+    server = serve(Reply([]), overflow)
+    with pytest.raises(errors.ContextOverflowError) as caught:
+        await answer(server)
+    assert caught.value.limit == 512
+    assert [request.body.get("stream") for request in server.requests] == [True, None]
+    assert "stream_options" not in server.body
+    assert server.connections == 2
+    whole = {"choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}]}
+    assert (await answer(serve(Reply([]), json_reply(whole)))).text == "whole"
+    with pytest.raises(errors.BadResponseError):
+        await answer(serve(Reply([])))
+
+
+async def test_end_mark_of_an_answer_that_was_dropped(serve: Serve, tmp_path: Path) -> None:
+    """[DONE] without a reason to finish, on a connection that breaks, is an answer that was dropped; with a reason, the
+    answer is whole however the connection ends."""
+    dropped = Reply([delta(content="The ans"), DONE, CUT])
+    with pytest.raises(errors.StreamInterruptedError):
+        await answer(serve(dropped))
+    with pytest.raises(errors.ConnectionFailedError):
+        await answer(serve(Reply([delta(role="assistant"), DONE, CUT])))
+    response = await answer(serve(Reply([delta(content="The answer."), delta("length"), usage(3, 4), DONE, CUT])))
+    assert (response.text, response.finish_reason, response.usage) == ("The answer.", "length", Usage(3, 4))
+
+
+@pytest.mark.parametrize(
+    "pieces", [["One, tw", "o, thr", "ee, four"], ["One, two, three, four"], list("One, two, three")]
+)
+async def test_a_stop_string_that_the_server_leaves_in(serve: Serve, pieces: list[str]) -> None:
+    """A stop string is not part of the text, nor is what comes after it, though a server may send both."""
+    request = InferenceRequest("hi", config=GenerationConfig(stop=(" three", "zzz")))
+    frames = [delta(content=piece) for piece in pieces]
+    response = await answer(serve(Reply([*frames, delta("length"), usage(3, 9), DONE])), request)
+    assert (response.text, response.finish_reason, response.usage) == ("One, two,", "stop", Usage(3, 9))
+    message = {"content": "".join(pieces)}
+    response = await answer(serve(json_reply({"choices": [{"message": message, "finish_reason": "stop"}]})), request)
+    assert response.text == "One, two,"
+
+
+async def test_text_that_only_begins_like_a_stop_string(serve: Serve) -> None:
+    """What is held back because it may become a stop string is given out when it does not."""
+    request = InferenceRequest("hi", config=GenerationConfig(stop=(" three",)))
+    response = await answer(serve(text_stream("One, two, th", "ick thr")), request)
+    assert (response.text, response.finish_reason) == ("One, two, thick thr", "stop")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(500, "server"), (422, "client")])
+async def test_schema_for_a_server_that_takes_it_otherwise(serve: Serve, status: int, kind: str) -> None:
+    """A server that knows no json_schema gets the schema beside json_object, and gets it so from then on."""
+
+    def handler(request: Any) -> Reply:
+        if request.body["response_format"]["type"] == "json_schema":
+            return error_reply(status, INVALID)
+        return text_stream('{"a": 1}')
+
+    server = serve(handler=handler)
+    backend = backend_of(server, extra_body={"user": "me"})
+    for requests in (2, 3):
+        chunks = [chunk async for chunk in backend.stream(InferenceRequest("hi", response_format=FORM))]
+        assert "".join(chunk.text for chunk in chunks) == '{"a": 1}'
+        assert server.body["response_format"] == {"type": "json_object", "schema": FORM.schema}
+        assert server.body["user"] == "me"
+        assert len(server.requests) == requests
+    await backend.unload_model()
+
+
+async def test_calls_without_text_for_a_server_that_wants_text(serve: Serve) -> None:
+    """The content of a message that only calls tools is null, and "" for a server that refuses that."""
+
+    def handler(request: Any) -> Reply:
+        if request.body["messages"][1]["content"] is None:
+            return error_reply(
+                500, "2 validation errors: {'loc': ('body', 'messages', 1, 'content'), 'msg': 'no string'}"
+            )
+        return text_stream("sunny")
+
+    call = ToolCall.create("get_weather", {"city": "Oslo"})
+    history = (Message.user("Weather?"), Message.assistant(call), Message.tool(ToolResult(call.id, "sunny")))
+    server = serve(handler=handler)
+    assert (await answer(server, InferenceRequest(messages=history))).text == "sunny"
+    assert server.body["messages"][1]["content"] == ""
+    assert len(server.requests) == 2
+    await answer(server, InferenceRequest(messages=history), provider="llama_cpp_python")
+    assert len(server.requests) == 3
+
+
+async def test_a_request_that_the_server_could_not_validate(serve: Serve) -> None:
+    """A 500 that speaks of validation is a wrong request: it is InvalidRequestError and not tried again."""
+    server = serve(error_reply(500, "1 validation error:\n  {'loc': ('body', 'temperature'), 'msg': 'Input'}"))
+    with pytest.raises(errors.InvalidRequestError) as caught:
+        await answer(server)
+    assert (caught.value.status, caught.value.retryable) == (500, False)
+
+
+async def test_the_only_model_is_another(serve: Serve) -> None:
+    """A server that was started for one model and says so has not got ours."""
+    server = serve(json_reply({"detail": "Server is pinned to 'a/b'; requested 'm'."}, 400))
+    with pytest.raises(errors.ModelNotFoundError, match="'m'"):
+        await answer(server)
+
+
+async def test_fields_refused_together(serve: Serve) -> None:
+    """Fields that a server calls unexpected are left out where they are defaults."""
+
+    def handler(request: Any) -> Reply:
+        if "top_k" in request.body:
+            return json_reply({"detail": "Unexpected fields in the request: {'top_k'}"}, 422)
+        return text_stream("x")
+
+    request = InferenceRequest("hi", config=GenerationConfig(top_k=3))
+    response = await answer(serve(handler=handler), request, provider="vllm")
+    assert (response.text, response.dropped_parameters) == ("x", ("top_k",))
+
+
+@pytest.mark.parametrize(
+    ("provider", "choice", "tools", "sent"),
+    [
+        ("llama_cpp_python", "any", 1, {"type": "function", "function": {"name": "get_weather"}}),
+        ("llama_cpp_python", "get_weather", 2, {"type": "function", "function": {"name": "get_weather"}}),
+        ("llama_cpp_python", "any", 2, None),
+        ("transformers_serve", "auto", 2, "auto"),
+        ("transformers_serve", "any", 1, None),
+        ("transformers_serve", "get_weather", 1, None),
+    ],
+)
+async def test_forced_calls_where_servers_ignore_them(
+    serve: Serve, provider: str, choice: str, tools: int, sent: Any
+) -> None:
+    """A forced call is said in the way that the server heeds, or refused where there is none."""
+    given = (WEATHER, ToolSpec("get_time"))[:tools]
+    server = serve(text_stream("x"))
+    request = InferenceRequest("hi", tools=given, tool_choice=choice)
+    if sent is None:
+        with pytest.raises(errors.UnsupportedFeatureError) as caught:
+            await answer(server, request, provider=provider)
+        assert caught.value.feature == "tool_choice"
+    else:
+        await answer(server, request, provider=provider)
+        assert server.body["tool_choice"] == sent
+
+
 def test_without_httpx(tmp_path: Path) -> None:
     """Where httpx is not installed, the error names the extra."""
     import subprocess

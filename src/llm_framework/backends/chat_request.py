@@ -7,7 +7,8 @@ import hashlib
 import json
 import mimetypes
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,21 @@ def request_body(request: InferenceRequest, model: str, gateway: Gateway) -> dic
     if request.tools:
         body["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
-            body["tool_choice"] = _tool_choice(request.tool_choice, gateway)
+            body["tool_choice"] = _tool_choice(request.tool_choice, request.tools, gateway)
     if request.response_format is not None:
         _ask_for_form(body, request.response_format, gateway)
     return body
+
+
+def restated(body: Mapping[str, Any], refusal: str, gateway: Gateway) -> Gateway | None:
+    """The gateway as its refusal of this body shows it to be, where the body can be said in the way it takes."""
+    form = body.get("response_format") or {}
+    if form.get("type") == "json_schema" and "json_object" in refusal and not gateway.object_schema:
+        return replace(gateway, object_schema=True)
+    silent = any(message.get("content", "") is None for message in body["messages"])
+    if silent and gateway.no_text is None and re.search(r"\bcontent\b|validation errors?", refusal):
+        return replace(gateway, no_text="")
+    return None
 
 
 def needs_files(request: InferenceRequest) -> bool:
@@ -79,7 +91,7 @@ def _fields(name: str, field: str, value: Any, gateway: Gateway) -> dict[str, An
     if name == "thinking":
         return _thinking(value, field, gateway)
     if name == "logprobs":
-        return {field: True, "top_logprobs": value} if value else {field: True}
+        return {field: True, "top_logprobs": value}  # 0 too: without it, one server gives none at all
     if name == "logit_bias":
         return {field: {str(token): bias for token, bias in value.items()}}
     return {field: list(value) if name == "stop" else value}
@@ -119,7 +131,7 @@ def chat_messages(messages: Iterable[Message], gateway: Gateway) -> list[dict[st
 
 def _assistant(message: Message, gateway: Gateway) -> dict[str, Any]:
     calls = message.tool_calls
-    written: dict[str, Any] = {"role": "assistant", "content": message.text or (None if calls else "")}
+    written: dict[str, Any] = {"role": "assistant", "content": message.text or (gateway.no_text if calls else "")}
     if calls:
         written["tool_calls"] = [_call(call, gateway) for call in calls]
     thinking = "".join(part.text for part in message.parts if isinstance(part, ThinkingPart))
@@ -196,10 +208,17 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: str, gateway: Gateway) -> Any:
+def _tool_choice(choice: str, tools: Sequence[ToolSpec], gateway: Gateway) -> Any:
     if choice in ("auto", "none"):
         return choice
-    return gateway.any_tool if choice == "any" else {"type": "function", "function": {"name": choice}}
+    if choice == "any" and gateway.any_tool is not None:
+        return gateway.any_tool
+    if not gateway.named_tool:
+        raise UnsupportedFeatureError(f"{gateway.name} cannot be made to call a tool", feature="tool_choice")
+    if choice == "any" and len(tools) > 1:
+        message = f"{gateway.name} can be made to call one tool, not any of several: name it as tool_choice"
+        raise UnsupportedFeatureError(message, feature="tool_choice")
+    return {"type": "function", "function": {"name": tools[0].name if choice == "any" else choice}}
 
 
 def _ask_for_form(body: dict[str, Any], form: ResponseFormat, gateway: Gateway) -> None:
@@ -216,6 +235,9 @@ def _ask_for_form(body: dict[str, Any], form: ResponseFormat, gateway: Gateway) 
         if not any_object:  # the form must be told in words
             text = f"Answer with JSON that fits this JSON schema, and nothing else:\n{json.dumps(schema)}"
             body["messages"] = [{"role": "system", "content": text}, *body["messages"]]
+        return
+    if gateway.object_schema:
+        body["response_format"] = {"type": "json_object", "schema": schema}
         return
     strict = form.strict and _is_closed(schema)
     wrapped = {"name": form.name, "schema": schema, **({"strict": True} if strict else {})}

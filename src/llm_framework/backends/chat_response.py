@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..decoding.text_stream import StopStrings
 from ..errors import BadResponseError, LLMFrameworkError, ProviderUnavailableError
 from ..types import Chunk, FinishReason, TokenLogprob, ToolCallDelta, Usage
 from . import http_errors
@@ -19,26 +20,33 @@ _FINISH: dict[str, FinishReason] = {
 
 
 class AnswerReader:
-    """Reads one answer. `shown` says whether anything of it was visible yet, `ended` whether it was said to be over."""
+    """Reads one answer. `begun` says whether anything of it came, `shown` whether anything of it was visible yet,
+    `ended` whether it was said to be over. Text ends before the first of `stop`, which some servers leave in it."""
 
     __slots__ = (
         "_calls_by_id",
         "_calls_by_number",
         "_last_index",
         "_model",
+        "_stop",
+        "_told",
         "_who",
+        "begun",
         "ended",
         "finish_reason",
         "shown",
         "usage",
     )
 
-    def __init__(self, who: str, model: str) -> None:
+    def __init__(self, who: str, model: str, stop: Sequence[str] = ()) -> None:
         self._who = who
         self._model = model
         self._calls_by_id: dict[Any, int] = {}
         self._calls_by_number: dict[Any, int] = {}
+        self._told: set[tuple[int, str]] = set()
+        self._stop = StopStrings(stop) if stop else None
         self._last_index = -1
+        self.begun = False
         self.shown = False
         self.ended = False
         self.finish_reason: FinishReason | None = None
@@ -47,6 +55,7 @@ class AnswerReader:
     def frame(self, data: str) -> Iterator[Chunk]:
         """The chunks of one event's data. Raises what a frame that holds an error says; `BadResponseError` for
         what is no JSON."""
+        self.begun = True
         if data.strip() == "[DONE]":
             self.ended = True
             return iter(())
@@ -73,11 +82,15 @@ class AnswerReader:
     def last(self, dropped: tuple[str, ...]) -> Chunk:
         """The chunk that ends the answer. Raises `BadResponseError` where nothing came at all."""
         reason = self.finish_reason
+        rest = "" if self._stop is None else self._stop.finish()
+        self.shown = self.shown or bool(rest)
         if reason is None and not self.shown:
             raise self._bad("ended its answer before it began")
         if self._last_index >= 0 and reason in (None, "stop"):  # what a forced call ends with differs
             reason = "tool_calls"
-        return Chunk(finish_reason=reason or "stop", usage=self.usage, dropped_parameters=dropped)
+        if self._stop is not None and self._stop.stopped and reason == "length":
+            reason = "stop"
+        return Chunk(rest, finish_reason=reason or "stop", usage=self.usage, dropped_parameters=dropped)
 
     def _choice(self, choice: Any, key: str) -> Iterator[Chunk]:
         if not isinstance(choice, Mapping):
@@ -99,9 +112,10 @@ class AnswerReader:
         content = message.get("content")
         if isinstance(content, list):
             for chunk in _content_parts(content):
-                yield self._visible(chunk)
-        elif content:
-            yield self._visible(Chunk(str(content), logprobs=logprobs))
+                if chunk.thinking or (text := self._before_stop(chunk.text)):
+                    yield self._visible(chunk if chunk.thinking else Chunk(text))
+        elif content and (text := self._before_stop(str(content))):
+            yield self._visible(Chunk(text, logprobs=logprobs))
         elif logprobs:  # of tokens that are no text, such as those of a tool call
             yield Chunk(logprobs=logprobs)
         if refusal := message.get("refusal"):
@@ -109,6 +123,9 @@ class AnswerReader:
         for number, call in enumerate(message.get("tool_calls") or ()):
             if isinstance(call, Mapping):
                 yield self._visible(Chunk(tool_call=self._call(call, number if whole else None)))
+
+    def _before_stop(self, text: str) -> str:
+        return text if self._stop is None else self._stop.feed(text)
 
     def _visible(self, chunk: Chunk) -> Chunk:
         self.shown = True
@@ -123,7 +140,14 @@ class AnswerReader:
         id, name = call.get("id") or None, function.get("name") or None
         index = self._index(call.get("index"), id, name) if number is None else number
         self._last_index = max(self._last_index, index)
-        return ToolCallDelta(index, id, name, arguments or "")
+        return ToolCallDelta(index, self._once(index, "id", id), self._once(index, "name", name), arguments or "")
+
+    def _once(self, index: int, what: str, value: str | None) -> str | None:
+        """The value where it is a call's first: some servers repeat it in every piece, and pieces are added up."""
+        if value is None or (index, what) in self._told:
+            return None
+        self._told.add((index, what))
+        return value
 
     def _index(self, given: Any, id: Any, name: Any) -> int:
         """The number of the call that a piece belongs to.

@@ -39,9 +39,11 @@ _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|excee
 _FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
-    r"unexpected keyword|not permitted|only the default",
+    r"unexpected (keyword|fields)|not permitted|only the default",
     re.IGNORECASE,
 )
+_NO_MODEL = re.compile(r"server is pinned to '", re.IGNORECASE)
+_INVALID = re.compile(r"\b\d+ validation errors?\b", re.IGNORECASE)
 _OUR_LIMIT = re.compile(r"maximum context length (?:is|of) (\d+)|context size \(?(\d+)", re.IGNORECASE)
 
 
@@ -65,6 +67,11 @@ class ErrorBody:
         """Whether this says that a field of the request is not taken."""
         named = self.parameter == field or re.search(rf"(?<![a-z_]){re.escape(field)}(?![a-z_])", self.message)
         return bool(named and (_UNSUPPORTED.search(self.all_text) or self.parameter == field))
+
+
+def is_refusal(status: int, body: ErrorBody) -> bool:
+    """Whether the request itself is what is wrong. A server may answer 500 to one that it could not validate."""
+    return status in (400, 422) or (status == 500 and bool(_INVALID.search(body.message)))
 
 
 def read_body(content: bytes | str) -> ErrorBody:
@@ -121,7 +128,7 @@ def _class_of(status: int, body: ErrorBody) -> type[LLMFrameworkError]:
         # A server that knows the path says something of the model; any other has no such path.
         names_model = body.is_json and ("model" in body.all_text.lower())
         return ModelNotFoundError if names_model else ConfigurationError
-    if status >= 500:
+    if status >= 500 and not is_refusal(status, body):
         # Some local servers answer so to a prompt that does not fit.
         return ContextOverflowError if status == 500 and _CONTEXT.search(body.all_text) else ProviderUnavailableError
     if status >= 400:
@@ -137,7 +144,7 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
         return ContentFilterError
     if _QUOTA.search(f"{body.code} {body.type}"):
         return QuotaExceededError
-    if body.code in ("model_not_found", "unknown_model"):
+    if body.code in ("model_not_found", "unknown_model") or _NO_MODEL.search(body.message):
         return ModelNotFoundError
     if body.code.startswith("unsupported") or (body.parameter and _UNSUPPORTED.search(text)):
         return UnsupportedFeatureError

@@ -57,6 +57,12 @@ class _Call:
         strict = self.request.metadata.get("strict_parameters", True)
         return not strict or parameter not in self.request.explicit
 
+    def whole(self) -> _Call:
+        """The same, its answer asked for in one piece."""
+        self.body.pop("stream", None)
+        self.body.pop("stream_options", None)
+        return self
+
     def drop(self, parameter: str) -> None:
         for name in self.sent.pop(parameter, ()):
             self.body.pop(name, None)
@@ -79,10 +85,13 @@ class OpenAICompatibleBackend(ModelBackend):
         self._url = self._chat_url()
         self._headers = self._request_headers()
         self._connect_timeout: float | None = self.settings.get("connect_timeout", 10.0)
-        idle = int(self.settings.get("max_concurrent_requests") or DEFAULT_CONNECTIONS)
-        self._clients = LoopClients(lambda: HttpClient(self._url, connect_timeout=self._connect_timeout, max_idle=idle))
+        self._clients = LoopClients(self._new_client)
         self._refused: set[str] = set()  # parameters, and "stream_options", that the server turned out not to take
         self._max_tokens_field = self._gateway.field_of("max_tokens")
+
+    def _new_client(self) -> HttpClient:
+        idle = int(self.settings.get("max_concurrent_requests") or DEFAULT_CONNECTIONS)
+        return HttpClient(self._url, connect_timeout=self._connect_timeout, max_idle=idle)
 
     async def load_model(self) -> None:
         """Read the certificates. Nothing is sent: the first request tells whether the server is there."""
@@ -96,7 +105,7 @@ class OpenAICompatibleBackend(ModelBackend):
         """The answer. Raises the typed error that the server's status or the broken connection stands for; one
         without its end mark is `ConnectionFailedError` before the first piece, `StreamInterruptedError` after it."""
         call = await self._prepared(request)
-        reader = AnswerReader(self._who, self._model)
+        reader = AnswerReader(self._who, self._model, request.config.stop)
         try:
             async with self._answered(call) as response:
                 if "text/event-stream" in response.headers.get("content-type", "") or _is_streamed(call, response):
@@ -105,6 +114,10 @@ class OpenAICompatibleBackend(ModelBackend):
                 else:
                     for chunk in reader.body(await self._read_whole(response)):
                         yield chunk
+                    reader.begun = True
+            if not reader.begun:
+                for chunk in reader.body(await self._whole_instead(call)):
+                    yield chunk
         except httpx.HTTPError as error:
             raise self._explained(error, reader.shown) from None
         except LLMFrameworkError as error:
@@ -167,10 +180,7 @@ class OpenAICompatibleBackend(ModelBackend):
         return httpx.Headers(headers)
 
     async def _prepared(self, request: InferenceRequest) -> _Call:
-        if chat_request.needs_files(request):
-            body = await anyio.to_thread.run_sync(chat_request.request_body, request, self._model, self._gateway)
-        else:
-            body = chat_request.request_body(request, self._model, self._gateway)
+        body = await self._body(request)
         sent, unknown = chat_request.parameters(request.config, self._gateway)
         call = _Call(request, body, sent)
         for name in unknown:
@@ -187,6 +197,11 @@ class OpenAICompatibleBackend(ModelBackend):
                 body["stream_options"] = {"include_usage": True}
         body.update(self.settings.get("extra_body") or {})
         return call
+
+    async def _body(self, request: InferenceRequest) -> dict[str, Any]:
+        if chat_request.needs_files(request):
+            return await anyio.to_thread.run_sync(chat_request.request_body, request, self._model, self._gateway)
+        return chat_request.request_body(request, self._model, self._gateway)
 
     def _leave_out(self, call: _Call, parameter: str) -> None:
         """Drop a parameter that this server does not take, or raise where the caller asked for it."""
@@ -209,35 +224,49 @@ class OpenAICompatibleBackend(ModelBackend):
 
     # ------------------------------------------------------------------------------------------------------- sending
     @asynccontextmanager
-    async def _answered(self, call: _Call) -> AsyncIterator[httpx.Response]:
+    async def _answered(self, call: _Call, client: HttpClient | None = None) -> AsyncIterator[httpx.Response]:
         """The response to the call, its body still to be read. What the server refuses and may be left out is left
         out, and the call sent again."""
         while True:
-            response = await self._send(call.body)
+            response = await self._send(call.body, client)
             try:
                 if response.status_code == 200:
                     yield response
                     return
                 await response.aread()
                 error = self._refusal(response)
-                if not self._yields_to(response, call):
+                if not await self._yields_to(response, call):
                     raise error
             finally:
                 await response.aclose()
 
-    async def _send(self, body: Mapping[str, Any]) -> httpx.Response:
+    async def _whole_instead(self, call: _Call) -> Any:
+        """The body of the answer whose stream ended without a word: what was wrong with it is said to one who asks for
+        the whole. Goes over a connection of its own, since the server may close the one on which it fell silent."""
+        client = self._new_client()
+        try:
+            async with self._answered(call.whole(), client) as response:
+                return await self._read_whole(response)
+        finally:
+            await client.aclose()
+
+    async def _send(self, body: Mapping[str, Any], client: HttpClient | None) -> httpx.Response:
         try:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         except UnicodeEncodeError:  # half of a surrogate pair: JSON can say it escaped
             content = json.dumps(body).encode()
-        client = await self._clients.get()
+        client = client or await self._clients.get()
         return await client.post(self._url, self._headers, content)
 
-    def _yields_to(self, response: httpx.Response, call: _Call) -> bool:
+    async def _yields_to(self, response: httpx.Response, call: _Call) -> bool:
         """Whether the call was changed to what the server said it does not take."""
-        if response.status_code not in (400, 422):
-            return False
         body = http_errors.read_body(response.content)
+        if not http_errors.is_refusal(response.status_code, body):
+            return False
+        if (gateway := chat_request.restated(call.body, body.message, self._gateway)) is not None:
+            self._gateway = gateway
+            call.body.update({**await self._body(call.request), **(self.settings.get("extra_body") or {})})
+            return True
         if "stream_options" in call.body and body.refuses("stream_options"):
             self._refused.add("stream_options")
             del call.body["stream_options"]
@@ -266,11 +295,20 @@ class OpenAICompatibleBackend(ModelBackend):
             if reader.ended:
                 break
         if reader.ended:
+            await self._drain(pieces, reader)
+        elif reader.finish_reason is None and reader.begun:
+            raise self._broken("the stream ended without its end mark", reader.shown)
+
+    async def _drain(self, pieces: AsyncIterator[bytes], reader: AnswerReader) -> None:
+        """Read to the end of a body whose end mark has come. One that breaks now was cut short if it gave no reason
+        to finish: so does a server that drops one answer to begin another."""
+        try:
             with anyio.move_on_after(DRAIN_TIME):
                 async for _ in pieces:
                     pass
-        elif reader.finish_reason is None:
-            raise self._broken("the stream ended without its end mark", reader.shown)
+        except httpx.HTTPError:
+            if reader.finish_reason is None:
+                raise
 
     async def _read_whole(self, response: httpx.Response) -> Any:
         content = await response.aread()
