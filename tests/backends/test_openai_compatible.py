@@ -370,6 +370,7 @@ async def test_tool_calls_of_careless_servers(serve: Serve, pieces: list[tuple[A
     assert response.finish_reason == "tool_calls"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.text(min_size=1), st.dictionaries(st.text(), st.text())), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
