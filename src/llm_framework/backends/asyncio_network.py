@@ -4,6 +4,8 @@ httpcore's own stands on anyio, which turns the event loop once or more for each
 once, when the answer comes. What is written waits for the next read, so that a request's head and body leave together.
 """
 
+# ruff: noqa: ASYNC109 - the signatures are httpcore's
+
 from __future__ import annotations
 
 import asyncio
