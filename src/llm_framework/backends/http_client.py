@@ -7,15 +7,13 @@ import ipaddress
 import ssl
 import threading
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import lru_cache
-from types import TracebackType
 
 import anyio
-import httpcore
 import httpx
 
-from .asyncio_network import AsyncioNetwork
+from .http_direct import DirectTransport
 
 CLOSE_TIME = 5.0  # seconds that another loop may take to close its client
 KEEPALIVE = 30.0  # seconds that an unused connection is kept
@@ -77,90 +75,36 @@ async def _close(keeper: AsyncGenerator[None, None]) -> None:
 
 
 class HttpClient:
-    """The connections to one server. Made of httpcore's pool and httpx's responses: what httpx's own client adds
-    (cookies, redirects that could carry the key to another host, its own authentication) is not wanted here and costs
-    as much as the rest."""
+    """The connections to one server. Made of a transport alone: what httpx's client adds (cookies, redirects that
+    could carry the key to another host, its own authentication) is not wanted here and costs as much as the rest."""
 
     def __init__(self, url: httpx.URL, *, connect_timeout: float | None, max_idle: int) -> None:
-        proxy = _proxy_for(url)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context(),
-            proxy=None if proxy is None else _as_httpcore(httpx.Proxy(proxy)),
-            max_connections=None,
-            max_keepalive_connections=max_idle,
-            keepalive_expiry=KEEPALIVE,
-            network_backend=_network(proxy),
-        )
+        self._transport = _transport(url, connect_timeout, max_idle)
         # Limits of time other than that for connecting are the engine's.
-        self._extensions = {"timeout": {"connect": connect_timeout}}
+        self._extensions = {"timeout": httpx.Timeout(None, connect=connect_timeout).as_dict()}
         self.is_closed = False
 
     async def post(self, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
         """Send, and return the response when its headers have come; its body is still to be read, or closed. Raises
         httpx's errors."""
-        own = [(b"Host", url.netloc), (b"Content-Length", b"%d" % len(content))]
-        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-        request = httpcore.Request(
-            "POST", target, headers=own + headers.raw, content=content, extensions=self._extensions
-        )
-        with _httpx_errors:
-            response = await self._pool.handle_async_request(request)
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+        request = httpx.Request("POST", url, headers=headers, content=content, extensions=self._extensions)
+        return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the connections."""
         self.is_closed = True
-        await self._pool.aclose()
+        await self._transport.aclose()
 
 
-def _network(proxy: str | None) -> AsyncioNetwork | None:
-    """None is httpcore's own: for proxies, whose tunnels may be TLS within TLS, and for loops that are not asyncio's,
-    which cannot try a host's addresses side by side."""
-    plain = proxy is None and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
-    return AsyncioNetwork() if plain else None
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors:
-            async for data in self._response.aiter_stream():
-                yield data
-
-    async def aclose(self) -> None:
-        with _httpx_errors:
-            await self._response.aclose()
-
-
-class _HttpxErrors:
-    """A context in which httpcore's errors become httpx's, which have the same names."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, _HTTPCORE_ERRORS):
-            raise getattr(httpx, type(error).__name__)(str(error)) from error
-
-
-_httpx_errors = _HttpxErrors()
-_HTTPCORE_ERRORS = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
-)
-
-
-def _as_httpcore(proxy: httpx.Proxy) -> httpcore.Proxy:
-    url = proxy.url
-    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    return httpcore.Proxy(target, auth=proxy.raw_auth, headers=proxy.headers.raw)
+def _transport(url: httpx.URL, connect_timeout: float | None, max_idle: int) -> httpx.AsyncBaseTransport:
+    """Ours, which is quick; httpx's through a proxy, and on loops that cannot try a host's addresses side by side."""
+    proxy = _proxy_for(url)
+    if proxy is None and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        return DirectTransport(
+            url, tls_context(), connect_timeout=connect_timeout, max_idle=max_idle, keepalive=KEEPALIVE
+        )
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=max_idle, keepalive_expiry=KEEPALIVE)
+    return httpx.AsyncHTTPTransport(verify=tls_context(), limits=limits, proxy=proxy)
 
 
 def _proxy_for(url: httpx.URL) -> str | None:
