@@ -3,9 +3,10 @@
     python benchmarks/overhead.py [--rounds 200] [--words 64] [--plot FILE]
 
 Each measured thing is one whole call, from the prompt to the whole answer: `invoke` and `stream` of LangChain's models,
-`complete` and `stream_complete` of LlamaIndex's, blocking and asynchronous. The calls are interleaved in one run, so
-that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and
-llama-index-llms-openai-like are measured where they are installed.
+`complete`, `chat` and their streams of LlamaIndex's, blocking and asynchronous. The calls are interleaved in one run,
+so that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and llama-index-llms-openai
+are measured where they are installed. At the end, what FrameworkChatModel adds to the engine's own answer of one token
+by the bundled model.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from llm_framework.registry import BUNDLED_MODEL
+from llm_framework.sync import run
+
+if TYPE_CHECKING:
+    from llm_framework import LLMFramework
 
 PROMPT = "Say some words."
 KEY = "sk-benchmark"
@@ -29,7 +36,7 @@ WARM_UP = 5
 
 
 class Case(NamedTuple):
-    """One way to call one library. `call` gives the length of the answer."""
+    """One way to call one library. `call` gives the length of the answer, in whatever is at hand."""
 
     kind: str
     library: str
@@ -65,19 +72,32 @@ def langchain_cases(library: str, model: Any) -> list[Case]:
 
 
 def llama_index_cases(library: str, model: Any) -> list[Case]:
-    """The four ways to call a LlamaIndex model."""
+    """The eight ways to call a LlamaIndex model."""
+    from llama_index.core.llms import ChatMessage
 
-    async def astream() -> int:
+    messages = [ChatMessage(content=PROMPT)]
+
+    async def astream_complete() -> int:
         return sum([len(piece.delta or "") async for piece in await model.astream_complete(PROMPT)])
+
+    async def astream_chat() -> int:
+        return sum([len(piece.delta or "") async for piece in await model.astream_chat(messages)])
 
     async def acomplete() -> int:
         return len((await model.acomplete(PROMPT)).text)
 
+    async def achat() -> int:
+        return len((await model.achat(messages)).message.content)
+
     return [
         Case("LlamaIndex complete", library, lambda: len(model.complete(PROMPT).text)),
         Case("LlamaIndex stream", library, lambda: sum(len(p.delta or "") for p in model.stream_complete(PROMPT))),
+        Case("LlamaIndex chat", library, lambda: len(model.chat(messages).message.content)),
+        Case("LlamaIndex stream_chat", library, lambda: sum(len(p.delta or "") for p in model.stream_chat(messages))),
         Case("LlamaIndex acomplete", library, acall=acomplete),
-        Case("LlamaIndex astream", library, acall=astream),
+        Case("LlamaIndex astream", library, acall=astream_complete),
+        Case("LlamaIndex achat", library, acall=achat),
+        Case("LlamaIndex astream_chat", library, acall=astream_chat),
     ]
 
 
@@ -95,13 +115,47 @@ def cases(url: str) -> list[Case]:
     except ImportError:
         print("langchain-openai is not installed: not measured")
     try:
-        from llama_index.llms.openai_like import OpenAILike
+        from llama_index.llms.openai import OpenAI
 
-        theirs = {"model": "zero", "api_base": url, "api_key": KEY, "max_tokens": 512, "is_chat_model": True}
-        found += llama_index_cases("OpenAILike", OpenAILike(**theirs))
+        # It looks its model up in a table of its own, so it must be given one of OpenAI's; the server does not mind.
+        theirs = {"model": "gpt-4o-mini", "api_base": url, "api_key": KEY, "max_tokens": 512}
+        found += llama_index_cases("OpenAI", OpenAI(**theirs))
     except ImportError:
-        print("llama-index-llms-openai-like is not installed: not measured")
+        print("llama-index-llms-openai is not installed: not measured")
     return found
+
+
+def local_cases(framework: LLMFramework) -> list[Case]:
+    """The bundled model's answer of one token, by the adapter and by the engine alone."""
+    from langchain_llm_framework import FrameworkChatModel
+    from llm_framework.types import GenerationConfig, InferenceRequest
+
+    config = GenerationConfig(max_tokens=1, temperature=0)
+    model = FrameworkChatModel.from_framework(framework, BUNDLED_MODEL, max_tokens=1, temperature=0)
+    engine = framework.inference_engine
+
+    async def generate() -> int:
+        request = InferenceRequest(PROMPT, model_name=BUNDLED_MODEL, config=config)
+        return (await engine.generate_text(request)).usage.output_tokens
+
+    return [
+        Case("bundled model", "invoke", lambda: model.invoke(PROMPT).usage_metadata["output_tokens"]),
+        Case("bundled model", "engine", lambda: run(generate)),
+    ]
+
+
+def local_line(rounds: int) -> str:
+    """What the adapter adds to the engine, in microseconds a call."""
+    from llm_framework import LLMFramework
+
+    with LLMFramework() as framework:
+        ours, engine = measure(local_cases(framework), rounds).values()
+    added = [1e6 * (statistics.median(a) - statistics.median(b)) for a, b in zip(ours, engine, strict=True)]
+    whole = 1e6 * statistics.median(engine.clock)
+    return (
+        f"bundled model, one token: the engine takes {whole:.0f} us, blocking FrameworkChatModel.invoke adds "
+        f"{added[0]:.0f} us a call ({added[1]:.0f} us of processor time)"
+    )
 
 
 class Times(NamedTuple):
@@ -184,12 +238,12 @@ def plot(times: dict[Case, Times], file: Path) -> None:
     from matplotlib import pyplot
 
     kinds = list(dict.fromkeys(case.kind for case in times))
-    figure, axes = pyplot.subplots(figsize=(7, 4))
+    figure, axes = pyplot.subplots(figsize=(7, 5))
     for offset, ours in ((0.2, True), (-0.2, False)):
         some = {case.kind: values.clock for case, values in times.items() if (case.library == "ours") is ours}
         widths = [1e3 * statistics.median(some[kind]) if kind in some else 0.0 for kind in kinds]
         places = [number + offset for number in range(len(kinds))]
-        label = "llm-framework" if ours else "ChatOpenAI, OpenAILike"
+        label = "llm-framework" if ours else "ChatOpenAI, LlamaIndex's OpenAI"
         axes.barh(places, widths, height=0.4, label=label, color="#3366cc" if ours else "#bbbbbb")
     axes.set_yticks(range(len(kinds)), kinds)
     axes.invert_yaxis()
@@ -210,6 +264,7 @@ def main() -> None:
         times = measure(cases(url), arguments.rounds)
     print(f"{arguments.rounds} rounds, answers of {arguments.words} words")
     print(table(times))
+    print(local_line(arguments.rounds))
     if arguments.plot:
         plot(times, arguments.plot)
 

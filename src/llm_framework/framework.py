@@ -139,7 +139,7 @@ class LLMFramework:
 
     async def _stream(self, call: _Call) -> AsyncGenerator[Chunk, None]:
         await self.start()
-        async with aclosing(self.stream_request(call.request(self.config), **call.chain)) as chunks:
+        async with aclosing(self._chunks(call.request(self.config), **call.chain)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -152,17 +152,20 @@ class LLMFramework:
     ) -> AsyncGenerator[Chunk, None]:
         """The stream of a request that is made already, with fallbacks as given or configured."""
         await self.start()
-        options = CallOptions(max_retries)
-        names = self._fallbacks_of(request, fallbacks)
-        if names:
-            from .engine.fallback import stream_with_fallbacks
-
-            stream = stream_with_fallbacks(self.inference_engine, request, names, options)
-        else:
-            stream = self.inference_engine.generate_stream(request, options=options)
-        async with aclosing(stream) as chunks:
+        async with aclosing(self._chunks(request, fallbacks, max_retries)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def _chunks(
+        self, request: InferenceRequest, fallbacks: Sequence[str] | None, max_retries: int | None
+    ) -> AsyncGenerator[Chunk, None]:
+        options = CallOptions(max_retries)
+        names = self._fallbacks_of(request, fallbacks)
+        if not names:
+            return self.inference_engine.generate_stream(request, options=options)
+        from .engine.fallback import stream_with_fallbacks
+
+        return stream_with_fallbacks(self.inference_engine, request, names, options)
 
     def _fallbacks_of(self, request: InferenceRequest, given: Sequence[str] | None) -> list[str]:
         if given is None:
@@ -320,11 +323,10 @@ class _Call:
     def request(self, config: LLMConfig) -> InferenceRequest:
         """The request, its deadline counted from now."""
         timeout = self._checked.timeout if self._checked.timeout is not None else config.default_timeout
-        return self._request(deadline=None if timeout is None else time.monotonic() + timeout)
+        return self._checked if timeout is None else replace(self._checked, deadline=time.monotonic() + timeout)
 
-    def _request(self, **more: Any) -> InferenceRequest:
-        if self.request_id is not None:
-            more["request_id"] = self.request_id
+    def _request(self) -> InferenceRequest:
+        given = {} if self.request_id is None else {"request_id": self.request_id}
         return InferenceRequest(
             messages=self.messages,
             config=self.config,
@@ -333,7 +335,7 @@ class _Call:
             metadata=self.metadata,
             streaming=self.streaming,
             **self.rest,
-            **more,
+            **given,
         )
 
 

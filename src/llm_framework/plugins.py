@@ -130,6 +130,11 @@ class PluginManager:
         with self._lock:
             self._add(plugin, "code")
 
+    @property
+    def has_plugins(self) -> bool:
+        """Whether there is any plugin, loaded or to be loaded at its first use."""
+        return bool(self._state.loaded or self._state.pending)
+
     def get_plugin_for_model(self, info: ModelInfo) -> BaseModelPlugin | None:
         """The plugin that serves the model, or None. Of several, the first one loaded."""
         return next(iter(self.plugins_for_model(info)), None)

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .errors import LLMFrameworkError
+from .errors import LLMFrameworkError, RequestCancelledError
 
 T = TypeVar("T")
 CLEAN_UP_TIME = 10.0  # seconds that a cancelled call may take to close its streams before we stop waiting for it
@@ -89,10 +89,12 @@ def run(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
     """
     call = _Call(functools.partial(function, *args, **kwargs))
     try:
-        return cast(T, call.start().result())
-    except BaseException:
+        call.start()
+        call.ended.wait()
+    except BaseException:  # an interrupt
         call.cancel()
         raise
+    return cast(T, call.result())
 
 
 def iterate(make_stream: Callable[[], AsyncIterator[T]]) -> SyncStream[T]:
@@ -114,21 +116,43 @@ class _Call:
             raise LLMFrameworkError(message)
         self._function = function
         self._scope: anyio.CancelScope | None = None
+        self._task: asyncio.Task[None] | None = None  # the loop itself keeps tasks by weak references only
+        self._result: Any = None
+        self._error: Exception | None = None
         self._started = self._cancelled = False
         self.ended = threading.Event()
 
-    def start(self) -> Future[Any]:
-        """Begin; the result will be in the future."""
+    def start(self) -> None:
+        """Begin. `result` may be asked for once `ended` is set."""
         self._started = True
-        # Not the portal's own `start_task_soon`: that waits for the loop to take the task, a second change of threads.
-        return asyncio.run_coroutine_threadsafe(self._work(), self._portal.loop)
+        # Not the portal's own `start_task_soon` or asyncio's `run_coroutine_threadsafe`: one waits for the loop to take
+        # the task, the other lets the loop turn once more before the caller hears of the end.
+        self._portal.loop.call_soon_threadsafe(self._begin)
 
-    async def _work(self) -> Any:
+    def result(self) -> Any:
+        """What the work gave, or raises what it raised."""
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._result
+        finally:
+            self._error = None  # its traceback holds this frame
+
+    def _begin(self) -> None:
+        self._task = self._portal.loop.create_task(self._work())
+
+    async def _work(self) -> None:
         try:
             with anyio.CancelScope() as self._scope:
                 if not self._cancelled:
-                    return await self._function()
+                    self._result = await self._function()
+        except Exception as error:
+            self._error = error
+        except asyncio.CancelledError:  # the loop ends, and its task with it
+            self._error = RequestCancelledError("the program ended while a call was running")
+            raise
         finally:
+            self._task = None
             self.ended.set()
 
     def cancel(self, wait: bool = True) -> None:

@@ -230,7 +230,8 @@ class GenerationConfig:
             if not isinstance(text, str) or not text:
                 raise InvalidRequestError(f"stop must hold non-empty strings, not {text!r}")
         for name, low, high in _LIMITS:
-            _check_number(name, getattr(self, name), low, high)
+            if getattr(self, name) is not None:
+                _check_number(name, getattr(self, name), low, high)
         for name in ("max_tokens", "top_k", "seed", "logprobs"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):

@@ -17,6 +17,7 @@ def test_overhead_benchmark_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for kind in ("invoke", "ainvoke", "stream", "astream"):
         assert f"LangChain {kind}" in done.stdout
-    for kind in ("complete", "acomplete", "stream", "astream"):
+    for kind in ("complete", "acomplete", "stream", "astream", "chat", "achat", "stream_chat", "astream_chat"):
         assert f"LlamaIndex {kind}" in done.stdout
+    assert "FrameworkChatModel.invoke adds" in done.stdout
     assert picture.stat().st_size > 0

@@ -96,3 +96,13 @@ async def _hold_or_cancel(limiter: Limiter, lock: threading.Lock, counters: dict
         await asyncio.sleep(0)
         task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_free_slot_without_waiting() -> None:
+    """`acquire_nowait` takes a free slot and says so, and leaves a full limiter as it is."""
+    limiter = Limiter(1)
+    assert limiter.acquire_nowait()
+    assert not limiter.acquire_nowait()
+    assert limiter.in_use == 1
+    limiter.release()
+    assert limiter.acquire_nowait()

@@ -70,7 +70,10 @@ class Interrupter:
 
     async def step(self, function: Callable[[], Awaitable[T]], *limits: Limit | None) -> T:
         """Await `function()` under the nearest of the limits. Raises `RequestTimeoutError`, `RequestCancelledError`."""
-        nearest = min((limit for limit in limits if limit is not None), key=lambda limit: limit.at, default=None)
+        nearest = None
+        for limit in limits:  # for each chunk: `min` with a key would take three times as long
+            if limit is not None and (nearest is None or limit.at < nearest.at):
+                nearest = limit
         seconds = math.inf if nearest is None else nearest.at - time.monotonic()
         if seconds <= 0 and nearest is not None:
             raise nearest.error()

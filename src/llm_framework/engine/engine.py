@@ -16,11 +16,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from functools import partial
+from types import AsyncGeneratorType
 from typing import Any
 
 import anyio
 
 from ..backends import backend_names
+from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
 from ..errors import ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
@@ -168,7 +170,7 @@ class InferenceEngine:
             changed = request if config == request.config else replace(request, config=config)
             return changed if prompt == run.hook_prompt else replace_last_user_text(changed, prompt)
 
-        run.request = await run.interrupter.step(hooks, run.deadline)
+        run.request = await run.interrupter.step(hooks, run.deadline) if self.plugin_manager.has_plugins else request
 
     def resolve(self, name: str | None) -> ModelInfo:
         """The model of that name; None is the configured default, else the best chat model there is."""
@@ -177,11 +179,12 @@ class InferenceEngine:
 
     async def _take_slot(self, run: RunningRequest, held: AsyncExitStack) -> None:
         limiter = self._limiter_of(run.info)
-        started = time.monotonic()
-        limit = run.deadline._replace(name="queue") if run.deadline else None
-        await run.interrupter.step(limiter.acquire, limit)
+        if not limiter.acquire_nowait():
+            started = time.monotonic()
+            limit = run.deadline._replace(name="queue") if run.deadline else None
+            await run.interrupter.step(limiter.acquire, limit)
+            run.queue_seconds = time.monotonic() - started
         held.callback(limiter.release)
-        run.queue_seconds = time.monotonic() - started
 
     def _limiter_of(self, info: ModelInfo) -> Limiter:
         with self._lock:
@@ -209,26 +212,36 @@ class InferenceEngine:
 
     async def _open(self, run: RunningRequest, held: AsyncExitStack) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
         """Load the backend, start its stream, and read up to the first chunk that a reader would see."""
-        started = time.monotonic()
-        backend = await run.interrupter.step(lambda: held.enter_async_context(self.pool.use(run.info)), run.deadline)
-        run.load_seconds = time.monotonic() - started
-        run.backend = backend
-        stream = aiter(backend.stream(run.request))
+        run.backend = await self._backend(run, held)
+        stream = aiter(run.backend.stream(run.request))
         held.push_async_callback(_close, stream)
         return stream, await run.first_chunks(stream)
 
+    async def _backend(self, run: RunningRequest, held: AsyncExitStack) -> ModelBackend:
+        entry = self.pool.enter(run.info)
+        held.push_async_callback(self.pool.leave, entry)
+        if entry.backend is not None:
+            return entry.backend
+        started = time.monotonic()
+        backend = await run.interrupter.step(lambda: self.pool.loaded(entry), run.deadline)
+        run.load_seconds = time.monotonic() - started
+        return backend
+
     async def _finish(self, run: RunningRequest) -> Chunk:
         """The last chunk, with the whole response as the post hooks leave it."""
+        if not run.is_counted:
+            await run.interrupter.step(run.count, run.deadline)
+        response = run.response()
 
         async def hooks() -> InferenceResponse:
-            response = await run.response()
             text = await self.plugin_manager.run_post_hooks(
                 run.info, run.hook_prompt, response.text, run.request.config
             )
             return run.checked(response, text)
 
-        response = await run.interrupter.step(hooks, run.deadline)
-        return run.last_chunk(response)
+        if self.plugin_manager.has_plugins:
+            return run.last_chunk(await run.interrupter.step(hooks, run.deadline))
+        return run.last_chunk(run.checked(response, response.text))
 
     # ------------------------------------------------------------------------------------------------- looking around
     def get_active_requests(self) -> list[dict[str, Any]]:
@@ -284,7 +297,7 @@ class InferenceEngine:
 async def _close(stream: Any) -> None:
     """Close a backend's stream, also while our own task is being cancelled, but do not wait for it for ever."""
     close = getattr(stream, "aclose", None)
-    if close is None:
+    if close is None or (isinstance(stream, AsyncGeneratorType) and stream.ag_frame is None):  # it has ended
         return
     with anyio.move_on_after(CLOSE_TIME, shield=True):
         try:

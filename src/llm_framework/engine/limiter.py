@@ -45,6 +45,13 @@ class Limiter:
         """Callers waiting now."""
         return len(self._waiters)
 
+    def acquire_nowait(self) -> bool:
+        """Take a slot if one is free, and say whether."""
+        with self._lock:
+            taken = self._free > 0
+            self._free -= taken
+            return taken
+
     async def acquire(self) -> None:
         """Take a slot, waiting for one if need be. Raises `QueueFullError` where too many wait already."""
         with self._lock:

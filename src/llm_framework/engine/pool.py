@@ -22,8 +22,9 @@ from .limiter import Limiter
 logger = logging.getLogger(__name__)
 
 
-class _Entry:
-    """A model's backend. `users` counts the requests that hold it; a retired one is freed by the last of them."""
+class Entry:
+    """A model's backend, None until it is loaded. `users` counts the requests that hold it; a retired one is freed by
+    the last of them."""
 
     def __init__(self, info: ModelInfo) -> None:
         self.info = info
@@ -40,16 +41,16 @@ class BackendPool:
         self._config = config
         self._plugins = plugins
         self._lock = threading.Lock()
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
 
     @asynccontextmanager
     async def use(self, info: ModelInfo) -> AsyncIterator[ModelBackend]:
         """The model's backend, loaded, and kept so until the block is left."""
-        entry = self._enter(info)
+        entry = self.enter(info)
         try:
-            yield await self._loaded(entry)
+            yield await self.loaded(entry)
         finally:
-            await self._leave(entry)
+            await self.leave(entry)
 
     async def unload(self, name: str) -> bool:
         """Free the model: now, or after the last request that uses it. False where it was not loaded."""
@@ -73,17 +74,19 @@ class BackendPool:
         with self._lock:
             return sorted(name for name, entry in self._entries.items() if entry.backend is not None)
 
-    def _enter(self, info: ModelInfo) -> _Entry:
+    def enter(self, info: ModelInfo) -> Entry:
+        """What `use` does in steps, for those who give each a limit: hold the model's entry, loaded or not."""
         with self._lock:
             entry = self._entries.get(info.name)
             if entry is None or entry.info != info:  # registered anew: those who use the old one may finish
                 if entry is not None:
                     entry.retired = True
-                entry = self._entries[info.name] = _Entry(info)
+                entry = self._entries[info.name] = Entry(info)
             entry.users += 1
             return entry
 
-    async def _leave(self, entry: _Entry) -> None:
+    async def leave(self, entry: Entry) -> None:
+        """Let go of what `enter` gave."""
         with self._lock:
             entry.users -= 1
             if entry.users == 0 and entry.backend is None and self._entries.get(entry.info.name) is entry:
@@ -93,7 +96,8 @@ class BackendPool:
             with anyio.CancelScope(shield=True):
                 await _free(entry)
 
-    async def _loaded(self, entry: _Entry) -> ModelBackend:
+    async def loaded(self, entry: Entry) -> ModelBackend:
+        """The backend of an entry that the caller holds, loaded now where it is not yet."""
         if entry.backend is not None:
             return entry.backend
         async with entry.loading:
@@ -153,7 +157,7 @@ async def _load(backend: ModelBackend, info: ModelInfo) -> None:
         raise
 
 
-async def _free(entry: _Entry) -> None:
+async def _free(entry: Entry) -> None:
     if entry.backend is not None:
         backend, entry.backend = entry.backend, None
         await _unload_quietly(backend, entry.info)

@@ -137,10 +137,17 @@ class RunningRequest:
         return chunk if has_content else None
 
     # -------------------------------------------------------------------------------------------------------- the end
-    async def response(self) -> InferenceResponse:
+    @property
+    def is_counted(self) -> bool:
+        """Whether the tokens are known."""
+        return self._builder.usage is not None
+
+    async def count(self) -> None:
+        """Estimate the tokens that the backend did not count."""
+        self._builder.usage = await self._estimated_usage()
+
+    def response(self) -> InferenceResponse:
         """The whole answer, usage and timings included."""
-        if self._builder.usage is None:
-            self._builder.usage = await self._estimated_usage()
         return self._response_so_far(finish_reason=self._finish_reason())
 
     def checked(self, response: InferenceResponse, text: str) -> InferenceResponse:
@@ -257,6 +264,7 @@ class RunningRequest:
         return ours
 
 
+_CONFIG_FIELDS = tuple(item.name for item in fields(GenerationConfig))
 _KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, StructuredOutputError, PluginError,
          StreamInterruptedError)  # fmt: skip
 
@@ -272,7 +280,7 @@ def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequ
     """The request with configured defaults for what it leaves open; `explicit` says what it did not. A response format
     that is a pydantic class, a schema or a pattern becomes ours."""
     given = request.config
-    explicit = frozenset(item.name for item in fields(GenerationConfig) if getattr(given, item.name) not in (None, ()))
+    explicit = frozenset(name for name in _CONFIG_FIELDS if getattr(given, name) not in (None, ()))
     defaults: dict[str, Any] = {
         "max_tokens": config.default_max_tokens,
         "temperature": config.default_temperature,
@@ -282,7 +290,7 @@ def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequ
     missing = {name: value for name, value in defaults.items() if value is not None and name not in explicit}
     return replace(
         request,
-        config=replace(given, **missing),
+        config=replace(given, **missing) if missing else given,
         explicit=request.explicit or explicit,
         assumed=frozenset(name for name in missing if config.origin(f"default_{name}") == "default"),
         response_format=as_response_format(request.response_format),
