@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from . import extraction_data as D
 from .passages import question_prompt
-from .seed_forms import forms_of
+from .seed_forms import Form, forms_of
 from .words import (
     ADJ,
     ANIMAL,
@@ -97,6 +97,19 @@ class Case(NamedTuple):
     columns: list[tuple[str, Field, bool]]  # key, field, required
     object: dict[str, Any]
     desc: str = ""
+    form: Form | None = None
+
+    def another(self, w: Words) -> tuple[str, dict[str, Any]]:
+        """A further text of the same form, and its object for the same columns."""
+        assert self.form is not None
+        text, values = self.form.tell(w)
+        return text, {key: values[f.id] for key, f, _ in self.columns if f.id in values}
+
+    def further(self, w: Words) -> list[tuple[str, dict[str, Any]]]:
+        """More texts for one chat, where there are any: the form is told already, so they cost little."""
+        if self.form is None or w.split != "train":
+            return []
+        return [self.another(w) for _ in range(w.one((0, 1, 2, 3, 4, 5, 6)))]
 
 
 def seed_case(w: Words) -> Case:
@@ -116,7 +129,7 @@ def seed_case(w: Words) -> Case:
         columns.append((key, Field(f.names[0], list(f.names), f.type, ",".join(f.options)), f.names[0] in values and not f.optional))
         if f.names[0] in values:
             obj[key] = values[f.names[0]]
-    return Case(w.one(form.names), text, columns, obj, w.one(form.descs) if form.descs else "")
+    return Case(w.one(form.names), text, columns, obj, w.one(form.descs) if form.descs else "", form)
 
 
 def case(w: Words) -> Case:
@@ -202,6 +215,8 @@ def dialect(w: Words) -> dict[str, Any]:
         name = re.sub(r"(?<=[a-z])([A-Z])", r" \1", c.name).lower()
         text = question_prompt(w, c.text, w.one(QUERIES).format(name))
     turns = [("user", first_turn(w.system(), "Reply only with JSON of this form:\n" + compact(c.columns, w.chance(.5)), text)), ("model", _dump(c.object))]
+    for more, found in c.further(w):
+        turns += [("user", w.one(D.ASK) + more), ("model", _dump(found))]
     return sample("json", turns, object=c.object)
 
 

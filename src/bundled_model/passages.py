@@ -337,7 +337,7 @@ def followup(w: Words) -> dict[str, Any]:
         turns += [("user", w.one(("And {}?", "What about {}?", "And what about {}?", "and {}?", "How about {}?")).format(p.subjects[g.subject])), ("model", g.questions[i][1])]
         asked.add(g.questions[i][0] + str(g.subject))
         f = g
-    for _ in range(w.r.randint(0 if len(turns) > 2 else 1, 3)):
+    for _ in range(w.r.randint(0 if len(turns) > 2 else 1, 3 if w.split == "eval" else 7)):
         same = [x for x in p.facts if x.subject == f.subject and x is not f]
         use = w.chance(.5) and bool(same)
         g = w.one(same) if use else w.one(p.facts)
@@ -481,11 +481,11 @@ def document(w: Words) -> dict[str, Any]:
     context = w.one(("\n\n", "\n\n", "\n\n", "\n", "\n\n---\n\n")).join(pages)
     turns = [("user", question_prompt(w, context, q)), ("model", a)]
     more = [x for x in d.questions if x[0] != n and d.sentences[x[0]] in context and x[2] != a]
-    for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 1, 1, 2, 3)))) if w.split == "train" else []:
+    for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 2, 4, 6, 8, 10)))) if w.split == "train" else []:
         turns += [("user", w.one(wordings)), ("model", answer)]
     return sample("document", turns, answer=a)
 
 
 SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"document": document, "passage": question, "passage_chat": followup, "passage_yesno": yes_no, "passage_refine": refine, "condense": condense,
                                                         "summary": summary}
-WEIGHTS: dict[str, float] = {"document": 24, "passage": 12, "passage_chat": 4, "passage_yesno": 1, "passage_refine": 2, "condense": 1, "summary": 1.5}
+WEIGHTS: dict[str, float] = {"document": 24, "passage": 5, "passage_chat": 10, "passage_yesno": 1, "passage_refine": 2, "condense": 1, "summary": 1.5}

@@ -47,7 +47,10 @@ def as_tool(w: Words) -> dict[str, Any]:
             w.r.shuffle(tools)
     user = first_turn(w.system(), declare(tools), w.one(ASKS) + c.text)
     args = ordered(c)
-    return sample("structured", [["user", user], ["model", call(c.name, args)]], tools=[t.line() for t in tools], calls=[[c.name, args]], results=[], answer="")
+    turns = [["user", user], ["model", call(c.name, args)]]
+    for more, found in c.further(w):
+        turns += [["user", w.one(ASKS) + more], ["model", call(c.name, found)]]
+    return sample("structured", turns, tools=[t.line() for t in tools], calls=[[c.name, args]], results=[], answer="")
 
 
 def in_prompt(w: Words) -> dict[str, Any]:
