@@ -76,13 +76,16 @@ class StrictKeyToolsParser(JsonOutputKeyToolsParser):
 
 
 class StrictPydanticToolsParser(PydanticToolsParser):
-    """An instance of a pydantic class from the first call; broken arguments raise instead of passing for no call."""
+    """An instance of a pydantic class from its first call; broken arguments raise instead of passing for no call."""
+
+    others: frozenset[str] = frozenset()
+    """The names of tools that may be called instead, which is no instance and no error."""
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """The instance, or None where the tool was not called."""
         if not partial:
             _refuse_broken_calls(result[0])
-        return super().parse_result(result, partial=partial)
+        return super().parse_result([_without_calls(result[0], self.others)], partial=partial)
 
 
 class _End:
@@ -119,6 +122,14 @@ class _End:
 def _only_calls(generation: Generation) -> bool:
     message = generation.message if isinstance(generation, ChatGeneration) else None
     return isinstance(message, AIMessage) and bool(message.tool_calls) and not generation.text.strip()
+
+
+def _without_calls(generation: Generation, names: frozenset[str]) -> Generation:
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    if not names or not isinstance(message, AIMessage):
+        return generation
+    calls = [call for call in message.tool_calls if call["name"] not in names]
+    return ChatGeneration(message=message.model_copy(update={"tool_calls": calls}))
 
 
 def _refuse_broken_calls(generation: Generation) -> None:

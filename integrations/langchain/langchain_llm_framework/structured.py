@@ -9,7 +9,7 @@ from typing import Any, Literal
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.output_parsers import BaseOutputParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
@@ -17,11 +17,20 @@ from pydantic import BaseModel
 from llm_framework.errors import InvalidRequestError
 
 from . import tools as translate_tools
+from .binding import BoundChatModel
 from .parsers import StrictJsonParser, StrictKeyToolsParser, StrictPydanticParser, StrictPydanticToolsParser
 
 
 class StructuredOutputModel(BaseChatModel):
     """A chat model that takes `response_format` and forced tool calls as options of a call."""
+
+    def bind(self, **kwargs: Any) -> BoundChatModel:  # type: ignore[override]
+        """The model with these options in every call."""
+        return BoundChatModel(bound=self, kwargs=kwargs, config={})
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> BoundChatModel:
+        """The model with this configuration (tags, metadata, callbacks, …) in every call."""
+        return BoundChatModel(bound=self, kwargs={}, config={**(config or {}), **kwargs})  # type: ignore[typeddict-item]
 
     def with_structured_output(
         self,
@@ -69,11 +78,12 @@ class StructuredOutputModel(BaseChatModel):
         return model, _json_parser(schema)
 
     def _as_function(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        name = translate_tools.openai_tools([schema])[0]["function"]["name"]
-        choice = "any" if tools else name
+        name = translate_tools.names_of(translate_tools.openai_tools([schema]))[0]
+        others = frozenset(translate_tools.names_of(translate_tools.openai_tools(tools or ())))
+        choice = "any" if others else name
         model = self.bind_tools([schema, *(tools or ())], tool_choice=choice, strict=strict, **kwargs)
         if _is_pydantic(schema):
-            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True)
+            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True, others=others)
         return model, StrictKeyToolsParser(key_name=name, first_tool_only=True)
 
 

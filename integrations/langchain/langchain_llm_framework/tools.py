@@ -29,6 +29,11 @@ def openai_tools(tools: Sequence[ToolLike], strict: bool | None = None) -> list[
     return converted
 
 
+def names_of(tools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of tools written as OpenAI's function dicts."""
+    return [tool["function"]["name"] for tool in tools]
+
+
 def tool_specs(tools: Sequence[Any]) -> list[ToolSpec]:
     """The framework's tools for what `bind_tools` bound, or for what a caller gave as `tools=` by hand."""
     return [tool if isinstance(tool, ToolSpec) else _tool_spec(tool) for tool in tools]
@@ -40,8 +45,8 @@ def _tool_spec(tool: ToolLike) -> ToolSpec:
     return ToolSpec(function["name"], function.get("description") or "", parameters)
 
 
-def tool_choice_name(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str | None:
-    """The framework's word for LangChain's `tool_choice`: None, "auto", "none", "any" or a tool's name.
+def tool_choice_name(choice: Any, names: Sequence[str]) -> str | None:
+    """The framework's word for LangChain's `tool_choice`: None, "auto", "none", "any" or one of the tools' names.
 
     Raises `InvalidRequestError` where it names a tool that is not there.
     """
@@ -51,8 +56,7 @@ def tool_choice_name(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str | N
         return "any"
     if isinstance(choice, Mapping):  # OpenAI's {"type": "function", "function": {"name": …}}, Anthropic's {"name": …}
         choice = choice.get("function", choice).get("name") or choice.get("type")
-        return tool_choice_name(choice, tools)
-    names = [tool["function"]["name"] for tool in tools]
+        return tool_choice_name(choice, names)
     if choice not in names and choice not in ("auto", "none", "any"):
         raise InvalidRequestError(f"tool_choice names the tool {choice!r}; the tools are {', '.join(names) or 'none'}")
     return str(choice)

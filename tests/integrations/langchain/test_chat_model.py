@@ -16,7 +16,14 @@ from langchain_core import exceptions
 from langchain_core.caches import InMemoryCache
 from langchain_core.exceptions import OutputParserException
 from langchain_core.load import dumps, loads
-from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    trim_messages,
+)
 from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -158,6 +165,17 @@ def test_tool_choice_in_every_form(scripted: Make, choice: Any, sent: str | None
     framework, backend = scripted(ToolCall.create("add", {"a": 1, "b": 2}))
     FrameworkChatModel(framework=framework).bind_tools([add], tool_choice=choice).invoke("hi")
     assert backend.requests[0].tool_choice in ((None, "auto") if sent is None else (sent,))
+
+
+def test_tool_choice_of_a_call(scripted: Make) -> None:
+    """A tool choice given with a call is understood in the same ways, and goes before the bound one."""
+    framework, backend = scripted("ok")
+    model = FrameworkChatModel(framework=framework)
+    model.invoke("hi", tools=[add], tool_choice="required")
+    bound = model.bind_tools([add], tool_choice="any")
+    for choice in ({"type": "function", "function": {"name": "add"}}, False):
+        bound.invoke("hi", tool_choice=choice)
+    assert [request.tool_choice for request in backend.requests] == ["any", "add", None]
 
 
 def test_unknown_tool_choice(scripted: Make) -> None:
@@ -319,6 +337,20 @@ def test_a_call_instead_of_the_form(scripted: Make) -> None:
     assert result["raw"].tool_calls[0]["name"] == "add"
     plain = FrameworkChatModel(framework=framework).with_structured_output(Person, tools=[add])
     assert list(plain.stream("who?")) == []
+
+
+@pytest.mark.parametrize("schema", [Person, PersonDict])
+def test_another_tool_beside_the_forms_own(scripted: Make, schema: Any) -> None:
+    """By function calling too the model may call another tool instead: nothing is parsed then, and that is no error."""
+    other = ToolCall.create("add", {"a": 1, "b": 2}, "c1")
+    framework, _ = scripted(other, other, other, [other, ToolCall.create(schema.__name__, {"name": "Ann", "age": 5})])
+    model = FrameworkChatModel(framework=framework)
+    chain = model.with_structured_output(schema, method="function_calling", tools=[add])
+    assert chain.invoke("hi") is None
+    raw = model.with_structured_output(schema, method="function_calling", tools=[add], include_raw=True).invoke("hi")
+    assert (raw["parsed"], raw["parsing_error"], raw["raw"].tool_calls[0]["name"]) == (None, None, "add")
+    assert not any(chain.stream("hi"))
+    assert chain.invoke("hi") == schema(name="Ann", age=5)
 
 
 def test_structured_output_beside_tools(scripted: Make) -> None:
@@ -503,6 +535,21 @@ def test_estimates_without_a_vocabulary(scripted: Make) -> None:
     with pytest.raises(errors.UnsupportedFeatureError):
         model.get_token_ids("some words")
     assert FrameworkChatModel(custom_get_token_ids=lambda text: [1, 2]).get_num_tokens("x") == 2
+
+
+def test_counting_parts_of_a_chat() -> None:
+    """Trimming, which counts parts of a chat in whatever order, works with the model as its counter."""
+    model = FrameworkChatModel()
+    call = {"name": "add", "args": {"a": 2, "b": 2}, "id": "c1"}
+    chat = [SystemMessage("Be brief."), HumanMessage("2 + 2?"), AIMessage("", tool_calls=[call])]
+    chat += [ToolMessage("4", tool_call_id="c1"), AIMessage("4"), HumanMessage("")]
+    assert model.get_num_tokens_from_messages([]) == 0
+    assert all(model.get_num_tokens_from_messages([message]) > 0 for message in chat)
+    for strategy in ("first", "last"):
+        for limit in (1, 20, 1000):
+            options: Any = {"strategy": strategy, "allow_partial": True, "include_system": strategy == "last"}
+            kept = trim_messages(chat, max_tokens=limit, token_counter=model, **options)
+            assert len(kept) == len(chat) if limit == 1000 else len(kept) < len(chat)
 
 
 def test_langchains_retry_middleware(scripted: Make) -> None:
