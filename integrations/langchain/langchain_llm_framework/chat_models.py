@@ -317,7 +317,7 @@ class FrameworkChatModel(StructuredOutputModel):
             tools: Functions, pydantic classes, LangChain tools or OpenAI's function dicts.
             tool_choice: "auto", "none", "any" (also "required" and True: at least one call), a tool's name, or
                 OpenAI's dict; None and False leave it to the model.
-            strict: Write the schemas in the form that strict providers ask for.
+            strict: Ask providers that know strict schemas to hold to them; local models always do.
             parallel_tool_calls: False keeps the first call of an answer only.
             response_format: The form of the answer that is no call: a class, a JSON schema or OpenAI's dict.
             kwargs: Further options of the call.

@@ -42,7 +42,7 @@ def tool_specs(tools: Sequence[Any]) -> list[ToolSpec]:
 def _tool_spec(tool: ToolLike) -> ToolSpec:
     function = openai_tools([tool])[0]["function"]
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    return ToolSpec(function["name"], function.get("description") or "", parameters)
+    return ToolSpec(function["name"], function.get("description") or "", parameters, function.get("strict") is True)
 
 
 def tool_choice_name(choice: Any, names: Sequence[str]) -> str | None:
@@ -66,11 +66,28 @@ def openai_response_format(value: Any, strict: bool | None = None) -> dict[str, 
     """A response format as OpenAI writes it, from a class, a JSON schema or such a dict."""
     if isinstance(value, Mapping) and value.get("type") in ("json_schema", "json_object", "text"):
         return dict(value)
-    schema = json_schema(value)
+    schema = _closed(json_schema(value)) if strict else json_schema(value)
     format: dict[str, Any] = {"name": schema_name(value, schema), "schema": schema}
     if strict is not None:
         format["strict"] = strict
     return {"type": "json_schema", "json_schema": format}
+
+
+def _closed(schema: Any) -> Any:
+    """The schema as strict providers take it: objects have all their properties and no others. An optional one has its
+    null, or its default, written out."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    closed = {key: value if key in _VALUES else _closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), Mapping) and schema.get("type", "object") == "object":
+        closed["required"] = list(schema["properties"])
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+_VALUES = ("enum", "const", "default", "examples")  # what these hold is no schema
 
 
 def response_format(value: Any) -> Any:
@@ -81,7 +98,7 @@ def response_format(value: Any) -> Any:
     if format["type"] == "text":
         return None
     if format["type"] == "json_object":
-        return ResponseFormat(schema=ANY_OBJECT)
+        return ResponseFormat(schema=ANY_OBJECT, strict=False)
     inner = format["json_schema"]
     return ResponseFormat(
         schema=inner["schema"], name=inner.get("name", "answer"), strict=inner.get("strict") is not False
