@@ -217,7 +217,7 @@ class FrameworkChatModel(StructuredOutputModel):
         with translated_errors():
             call = self._call(messages, stop, kwargs)
             with closing(call.framework.sync.stream(call.prompt, **call.options)) as chunks:
-                for chunk in _with_malformed_end(chunks):
+                for chunk in _with_its_end(chunks):
                     generation = _generation_chunk(chunk, call)
                     if generation is None:
                         continue
@@ -236,7 +236,7 @@ class FrameworkChatModel(StructuredOutputModel):
             call = self._call(messages, stop, kwargs)
             async with (
                 aclosing(call.framework.stream(call.prompt, **call.options)) as stream,
-                aclosing(_awith_malformed_end(stream)) as chunks,
+                aclosing(_awith_its_end(stream)) as chunks,
             ):
                 async for chunk in chunks:
                     generation = _generation_chunk(chunk, call)
@@ -338,7 +338,9 @@ class FrameworkChatModel(StructuredOutputModel):
 def _chat_result(response: InferenceResponse, call: _Call) -> ChatResult:
     message = translate.to_ai_message(response)
     if call.one_tool_call:
-        message.tool_calls = message.tool_calls[:1]
+        first = [call.id for call in response.tool_calls[:1]]
+        message.tool_calls = [call for call in message.tool_calls if call["id"] in first]
+        message.invalid_tool_calls = [call for call in message.invalid_tool_calls if call["id"] in first]
     return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": response.model})
 
 
@@ -356,19 +358,22 @@ def _answer_of(error: StructuredOutputError) -> InferenceResponse:
     return error.response
 
 
-def _with_malformed_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _with_its_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     try:
-        yield from chunks
+        for chunk in chunks:
+            yield from translate.with_broken_calls_marked(chunk)
     except StructuredOutputError as error:
-        yield _last_chunk(_answer_of(error))
+        yield from translate.with_broken_calls_marked(_last_chunk(_answer_of(error)))
 
 
-async def _awith_malformed_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+async def _awith_its_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
     try:
         async for chunk in chunks:
-            yield chunk
+            for marked in translate.with_broken_calls_marked(chunk):
+                yield marked
     except StructuredOutputError as error:
-        yield _last_chunk(_answer_of(error))
+        for marked in translate.with_broken_calls_marked(_last_chunk(_answer_of(error))):
+            yield marked
 
 
 def _last_chunk(response: InferenceResponse) -> Chunk:

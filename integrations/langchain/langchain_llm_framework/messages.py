@@ -12,6 +12,7 @@ import binascii
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import (
@@ -30,6 +31,7 @@ from langchain_core.messages import content as types
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.utils.json import parse_partial_json
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 from llm_framework.types import (
@@ -341,6 +343,35 @@ def to_ai_chunk(chunk: Chunk) -> AIMessageChunk | None:
         fields["tool_call_chunks"] = [_tool_call_chunk(chunk.tool_call)]
         fields["response_metadata"] = {"model_provider": PROVIDER}  # so that `_call_blocks` is asked
     return AIMessageChunk(**fields, **(_last_fields(chunk) if last else {}))
+
+
+def with_broken_calls_marked(chunk: Chunk) -> list[Chunk]:
+    """The chunk, and before the end of an answer a piece for each call whose arguments are broken.
+
+    LangChain repairs the arguments of a streamed call: `{"age": 3`, cut off before 31, would pass for a call with the
+    age of 3. The piece adds a bracket that nothing opened, which LangChain does not repair: the call is invalid then,
+    streamed as it is whole.
+    """
+    calls = enumerate(chunk.response.tool_calls) if chunk.response else ()
+    pieces = [(index, _unopened_bracket(call.raw_arguments)) for index, call in calls if call.arguments is None]
+    marks = [Chunk(tool_call=ToolCallDelta(index, arguments=bracket)) for index, bracket in pieces if bracket]
+    if not marks:
+        return [chunk]
+    start = replace(chunk, finish_reason=None, usage=None, response=None)
+    return [start, *marks, replace(chunk, text="", thinking="", tool_call=None)]
+
+
+def _unopened_bracket(arguments: str) -> str:
+    """What makes LangChain read the broken arguments as broken; "" where it does so anyhow."""
+    ends = ("", "]", "}", '"]', '"}', '""]', '""}')  # outside of a string, in one, after a backslash in one
+    return next((end for end in ends if not _is_taken(arguments + end)), "")
+
+
+def _is_taken(arguments: str) -> bool:
+    try:  # None stands for a bracket that nothing opened; other values that are no objects pass in some event streams
+        return not arguments or parse_partial_json(arguments) is not None or arguments.strip() == "null"
+    except ValueError:
+        return False
 
 
 def _call_blocks(message: AIMessageChunk) -> list[types.ContentBlock]:

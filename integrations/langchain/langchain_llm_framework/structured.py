@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Literal
@@ -58,6 +59,9 @@ class StructuredOutputModel(BaseChatModel):
         """
         if schema is None and method != "json_mode":
             raise InvalidRequestError(f"the method {method!r} needs a schema")
+        if typing.get_origin(schema) is not None:  # a list, a union
+            kinds = "a pydantic class, a TypedDict or a JSON schema"
+            raise InvalidRequestError(f"{schema!r} is no schema of an answer: give {kinds}, with this as a field of it")
         form = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": schema}}
         if method == "function_calling":
             model, parser = self._as_function(schema, strict, tools, {**form, **kwargs})
@@ -78,6 +82,8 @@ class StructuredOutputModel(BaseChatModel):
         return model, _json_parser(schema)
 
     def _as_function(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+        if isinstance(schema, dict) and "properties" in schema and "title" not in schema:
+            schema = {"title": "answer", **schema}  # as `_as_json` calls it too
         name = translate_tools.names_of(translate_tools.openai_tools([schema]))[0]
         others = frozenset(translate_tools.names_of(translate_tools.openai_tools(tools or ())))
         choice = "any" if others else name

@@ -231,12 +231,45 @@ def test_tool_calls_whole_and_streamed(scripted: Make) -> None:
     assert added.usage_metadata == answer.usage_metadata
 
 
+BROKEN = [
+    '{"a": 3',
+    '{"a": 3, "b": "x',
+    '{"a": "x\\',
+    '{"a": [1, 2',
+    '{"a": [1], "b": ["x',
+    '{"a": 1} and so on',
+    '{"a": ',
+    "a = 1",
+    "[1]",
+]
+
+
+@pytest.mark.parametrize("arguments", BROKEN)
+async def test_a_broken_call_is_not_repaired(scripted: Make, arguments: str) -> None:
+    """A call that was cut off is invalid streamed too: LangChain would complete it, and an agent act on half of it."""
+    good = ToolCall.create("add", {"a": 1, "b": 2}, "c1")
+    framework, _ = scripted([good, ToolCall.from_raw("c2", "add", arguments)])
+    model = FrameworkChatModel(framework=framework)
+    chunks = [chunk async for chunk in model.astream("hi")]
+    streamed = FrameworkChatModel(framework=framework, streaming=True).invoke("hi")
+    events = model.stream_events("hi", version="v3").output
+    for answer in (model.invoke("hi"), chunks[0] + chunks[1:], streamed, events):
+        assert isinstance(answer, AIMessage)
+        assert [call["id"] for call in answer.tool_calls] == ["c1"]
+        assert [call["id"] for call in answer.invalid_tool_calls] == ["c2"]
+        assert str(answer.invalid_tool_calls[0]["args"]).startswith(arguments)
+
+
 def test_one_tool_call_at_a_time(scripted: Make) -> None:
     """With `parallel_tool_calls=False` an answer has one call at most, streamed too."""
     framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.create("add", {"a": 2}, "c2")])
     model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)
     assert len(model.invoke("hi").tool_calls) == 1
     assert sum(len(chunk.tool_call_chunks) for chunk in model.stream("hi")) == 1  # type: ignore[attr-defined]
+    framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.from_raw("c2", "add", '{"a": 2')])
+    model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)
+    chunks = list(model.stream("hi"))
+    assert not any(answer.invalid_tool_calls for answer in (model.invoke("hi"), chunks[0] + chunks[1:]))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy, lambda schema: schema])
@@ -376,6 +409,18 @@ def test_structured_output_needs_a_known_method_and_a_schema() -> None:
         FrameworkChatModel().with_structured_output(Person, method="xml")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="schema"):
         FrameworkChatModel().with_structured_output()
+    for method in ("json_schema", "function_calling"):
+        with pytest.raises(errors.InvalidRequestError, match="TypedDict"):
+            FrameworkChatModel().with_structured_output(list[Person], method=method)  # type: ignore[arg-type]
+
+
+def test_a_schema_without_a_title(scripted: Make) -> None:
+    """A JSON schema needs no name of its own, by function calling either."""
+    schema = {key: value for key, value in PERSON_SCHEMA.items() if key != "title"}
+    framework, backend = scripted(ToolCall.create("answer", {"name": "Ann", "age": 5}, "c1"))
+    chain = FrameworkChatModel(framework=framework).with_structured_output(schema, method="function_calling")
+    assert chain.invoke("hi") == {"name": "Ann", "age": 5}
+    assert backend.requests[0].tool_choice == "answer"
 
 
 def test_annotations_can_be_read() -> None:
@@ -402,6 +447,9 @@ TAXONOMY = [
     (errors.BadResponseError("x"), "ModelAPIError"),
     (errors.ConnectionFailedError("x"), "ModelConnectionError"),
     (errors.RequestTimeoutError("x"), "ModelTimeoutError"),
+    (errors.ConfigurationError("x"), "ModelError"),
+    (errors.ModelLoadError("x"), "ModelError"),
+    (errors.RequestCancelledError("x"), "ModelError"),
 ]
 
 
@@ -559,6 +607,16 @@ def test_langchains_retry_middleware(scripted: Make) -> None:
     agent = create_agent(FrameworkChatModel(framework=framework), middleware=[retry])
     assert agent.invoke({"messages": [("user", "hi")]})["messages"][-1].text == "better now"
     assert len(backend.requests) == 2
+
+
+def test_retry_middleware_spares_what_will_not_pass(scripted: Make) -> None:
+    """LangChain's retry middleware does not repeat a request that cannot succeed, such as one with a wrong address."""
+    framework, backend = scripted(errors.ConfigurationError("no such address"))
+    retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, on_failure="error")
+    agent = create_agent(FrameworkChatModel(framework=framework), [], middleware=[retry])
+    with pytest.raises(errors.ConfigurationError):
+        agent.invoke({"messages": [("user", "hi")]})
+    assert len(backend.requests) == 1
 
 
 def test_it_is_a_runnable_of_messages(scripted: Make) -> None:
