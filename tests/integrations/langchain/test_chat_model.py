@@ -360,6 +360,22 @@ def test_a_broken_call_is_no_missing_call(scripted: Make, schema: Any) -> None:
     assert model.invoke("who?") is None
 
 
+@pytest.mark.parametrize("schema", [Person, PERSON_SCHEMA])
+async def test_a_stream_of_calls_is_checked_at_its_end(scripted: Make, schema: Any) -> None:
+    """By function calling too a stream raises at its end where the call was cut off, and shows a whole one."""
+    cut = ToolCall.from_raw("c", "Person", '{"name": "Ann", "age": 3')
+    whole = ToolCall.create("Person", {"name": "Ann", "age": 31}, "c")
+    framework, _ = scripted(cut, cut, whole, "no call")
+    chain = FrameworkChatModel(framework=framework).with_structured_output(schema, method="function_calling")
+    with pytest.raises(OutputParserException):
+        list(chain.stream("who?"))
+    with pytest.raises(OutputParserException):
+        [value async for value in chain.astream("who?")]
+    last = list(chain.stream("who?"))[-1]
+    assert (last if isinstance(last, dict) else last.model_dump()) == {"name": "Ann", "age": 31}
+    assert list(chain.stream("who?")) == []
+
+
 def test_a_call_instead_of_the_form(scripted: Make) -> None:
     """Where tools stand beside the form and the model calls one, there is nothing parsed and no error."""
     framework, _ = scripted(ToolCall.create("add", {"a": 1, "b": 2}))
