@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import BaseOutputParser
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableMap, RunnablePassthrough
+from langchain_core.outputs import ChatGeneration
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
@@ -103,6 +105,21 @@ def _json_parser(schema: Any) -> BaseOutputParser[Any]:
 
 
 def _with_raw(model: Runnable[Any, Any], parser: BaseOutputParser[Any]) -> Runnable[Any, Any]:
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    # Not LangChain's usual `with_fallbacks` around the parser: that raises where a stream ends malformed.
+    def value(message: BaseMessage, config: RunnableConfig) -> Any:
+        try:
+            return parser.invoke(message, config)
+        except Exception:
+            return None
+
+    def error(message: BaseMessage) -> Exception | None:
+        try:
+            parser.parse_result([ChatGeneration(message=message)])
+        except Exception as error:
+            return error
+        return None
+
+    raw = itemgetter("raw")
+    return RunnableMap(raw=model) | RunnablePassthrough.assign(
+        parsed=raw | RunnableLambda(value), parsing_error=raw | RunnableLambda(error)
+    )

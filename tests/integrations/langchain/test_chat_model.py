@@ -360,6 +360,19 @@ def test_a_broken_call_is_no_missing_call(scripted: Make, schema: Any) -> None:
     assert model.invoke("who?") is None
 
 
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+async def test_a_malformed_stream_beside_its_raw_answer(scripted: Make, method: Any) -> None:
+    """With the raw answer asked for, a stream that ends malformed does not raise: it gives what came, and the error."""
+    cut = '{"name": "Ann", "age": 3'
+    answer = cut if method == "json_schema" else ToolCall.from_raw("c", "Person", cut)
+    framework, _ = scripted(answer)
+    chain = FrameworkChatModel(framework=framework).with_structured_output(Person, method=method, include_raw=True)
+    for pieces in (list(chain.stream("who?")), [piece async for piece in chain.astream("who?")]):
+        whole: Any = {key: value for piece in pieces for key, value in dict(piece).items()}
+        assert (whole["parsed"], type(whole["parsing_error"])) == (None, OutputParserException)
+        assert any("raw" in piece for piece in pieces)
+
+
 @pytest.mark.parametrize("schema", [Person, PERSON_SCHEMA])
 async def test_a_stream_of_calls_is_checked_at_its_end(scripted: Make, schema: Any) -> None:
     """By function calling too a stream raises at its end where the call was cut off, and shows a whole one."""
