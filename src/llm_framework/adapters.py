@@ -3,9 +3,11 @@ options may be. It knows no host library."""
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields
+from importlib.metadata import entry_points
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -132,7 +134,21 @@ def _provider_of(model: str, base_url: str | None) -> tuple[str, str]:
     from .registry import find_well_known
 
     provider, colon, name = model.partition(":")
-    if colon and name:
+    # At an endpoint a colon may be part of the name, as in Ollama's "llama3.2:1b".
+    if colon and name and (base_url is None or provider in _providers()):
         return provider, name
     known = None if base_url else find_well_known(model)
     return (known.backend_type if known else "openai_compatible"), model
+
+
+@functools.cache
+def _providers() -> frozenset[str]:
+    """What may stand before the colon where no configuration says more: providers, gateways, installed backends and
+    plugins."""
+    from .backends import backend_names
+    from .gateways import GATEWAYS
+    from .plugins import GROUP
+    from .registry.registry import PROVIDERS
+
+    plugins = (entry_point.name for entry_point in entry_points(group=GROUP))
+    return frozenset((*PROVIDERS, *GATEWAYS, *backend_names(), *plugins))

@@ -137,7 +137,8 @@ def _as_tool(tool: Any) -> ToolSpec:
         if not isinstance(function, Mapping) or not function.get("name"):
             raise InvalidRequestError('a tool in a dict needs a "name" (as {"type": "function", "function": {…}})')
         parameters = function.get("parameters") or {"type": "object", "properties": {}}
-        return ToolSpec(function["name"], function.get("description") or "", parameters)
+        strict = function.get("strict") is True
+        return ToolSpec(function["name"], function.get("description") or "", parameters, strict)
     if callable(tool):
         return _tool_from_function(tool)
     raise InvalidRequestError(f"a tool is a ToolSpec, a dict or a function, not {type(tool).__name__}")

@@ -175,11 +175,13 @@ class Message:
 # ---------------------------------------------------------------------------------------------------------- request
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool the model may call. `parameters` is the JSON schema of its arguments (an object)."""
+    """A tool the model may call. `parameters` is the JSON schema of its arguments (an object); `strict` asks a provider
+    that distinguishes to hold to it, which local models always do."""
 
     name: str
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

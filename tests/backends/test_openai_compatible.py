@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
@@ -240,6 +241,13 @@ async def test_tool_choice(serve: Serve, choice: str | None, sent: Any) -> None:
     assert server.body.get("tool_choice") == sent
     function = {"name": "get_weather", "description": "Weather", "parameters": dict(WEATHER.parameters)}
     assert server.body["tools"] == [{"type": "function", "function": function}]
+
+
+async def test_strict_tools(serve: Serve) -> None:
+    """A tool that asks to be held to its schema says so to the server."""
+    server = serve(text_stream("x"))
+    await answer(server, InferenceRequest("hi", tools=(replace(WEATHER, strict=True),)))
+    assert server.body["tools"][0]["function"]["strict"] is True
 
 
 class City(BaseModel):

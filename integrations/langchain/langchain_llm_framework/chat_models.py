@@ -19,7 +19,8 @@ from typing_extensions import Self
 
 from llm_framework import adapters
 from llm_framework._version import __version__
-from llm_framework.errors import StructuredOutputError, UnsupportedFeatureError
+from llm_framework.errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
+from llm_framework.registry import find_well_known
 from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
 
 from . import messages as translate
@@ -135,9 +136,11 @@ class FrameworkChatModel(StructuredOutputModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        provider, _, rest = (kwargs.get("model") or self.model or "default").rpartition(":")
-        params["ls_provider"] = provider or translate.PROVIDER
-        params["ls_model_name"] = rest
+        name = kwargs.get("model") or self.model or "default"
+        provider, colon, rest = name.partition(":")
+        known = None if colon or self.base_url else find_well_known(name)
+        params["ls_provider"] = provider if colon else known.backend_type if known else translate.PROVIDER
+        params["ls_model_name"] = rest if colon else name
         return params
 
     def _resolve_model_profile(self) -> Any:
@@ -146,7 +149,8 @@ class FrameworkChatModel(StructuredOutputModel):
         chats = info is None or "chat" in info.capabilities
         features = ("tool_calling", "tool_choice", "tool_call_streaming", "structured_output")
         profile: dict[str, Any] = {"text_inputs": True, "text_outputs": True, **dict.fromkeys(features, chats)}
-        if info is not None:
+        # Of a provider's model nothing is known but its name, unless it was registered.
+        if info is not None and (info.is_local or "images" in info.capabilities):
             profile["image_inputs"] = "images" in info.capabilities
         if info is not None and info.context_length:
             profile["max_input_tokens"] = info.context_length
@@ -213,7 +217,7 @@ class FrameworkChatModel(StructuredOutputModel):
         with translated_errors():
             call = self._call(messages, stop, kwargs)
             with closing(call.framework.sync.stream(call.prompt, **call.options)) as chunks:
-                for chunk in _with_malformed_end(chunks):
+                for chunk in _with_its_end(chunks):
                     generation = _generation_chunk(chunk, call)
                     if generation is None:
                         continue
@@ -232,7 +236,7 @@ class FrameworkChatModel(StructuredOutputModel):
             call = self._call(messages, stop, kwargs)
             async with (
                 aclosing(call.framework.stream(call.prompt, **call.options)) as stream,
-                aclosing(_awith_malformed_end(stream)) as chunks,
+                aclosing(_awith_its_end(stream)) as chunks,
             ):
                 async for chunk in chunks:
                     generation = _generation_chunk(chunk, call)
@@ -248,8 +252,9 @@ class FrameworkChatModel(StructuredOutputModel):
         options.update((name, kwargs[name]) for name in kwargs if name not in _ALSO_TAKEN)
         if stop is not None:
             options["stop"] = stop
-        if options.get("tools"):
-            options["tools"] = translate_tools.tool_specs(options["tools"])
+        specs = options["tools"] = translate_tools.tool_specs(options.get("tools") or ())
+        choice = translate_tools.tool_choice_name(options.get("tool_choice"), [spec.name for spec in specs])
+        options["tool_choice"] = choice
         options["response_format"] = translate_tools.response_format(kwargs.get("response_format"))
         framework, name = self._resolve(kwargs.get("model"))
         given = {key: value for key, value in options.items() if value not in (None, [], ())}
@@ -287,9 +292,12 @@ class FrameworkChatModel(StructuredOutputModel):
         tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool] | None = None,
     ) -> int:
         """The tokens of the whole prompt as the model is shown it: counted for a local model, else estimated."""
-        prompt = translate.to_framework(messages)
-        request = InferenceRequest(messages=tuple(prompt), tools=tuple(translate_tools.tool_specs(tools or ())))
-        counted = adapters.count_tokens(*self._resolve(), request)
+        specs = tuple(translate_tools.tool_specs(tools or ()))
+        try:
+            request = InferenceRequest(messages=tuple(translate.to_framework(messages)), tools=specs)
+            counted = adapters.count_tokens(*self._resolve(), request)
+        except (InvalidRequestError, UnsupportedFeatureError):
+            counted = None  # trimming counts parts of chats too: none at all, or ones that no model would take
         return counted or count_tokens_approximately(messages, tools=[*translate_tools.openai_tools(tools or ())])
 
     # ------------------------------------------------------------------------------------------------- tools, forms
@@ -309,7 +317,7 @@ class FrameworkChatModel(StructuredOutputModel):
             tools: Functions, pydantic classes, LangChain tools or OpenAI's function dicts.
             tool_choice: "auto", "none", "any" (also "required" and True: at least one call), a tool's name, or
                 OpenAI's dict; None and False leave it to the model.
-            strict: Write the schemas in the form that strict providers ask for.
+            strict: Ask providers that know strict schemas to hold to them; local models always do.
             parallel_tool_calls: False keeps the first call of an answer only.
             response_format: The form of the answer that is no call: a class, a JSON schema or OpenAI's dict.
             kwargs: Further options of the call.
@@ -319,7 +327,7 @@ class FrameworkChatModel(StructuredOutputModel):
         """
         as_dicts = translate_tools.openai_tools(tools, strict=strict)
         bound = {
-            "tool_choice": translate_tools.tool_choice_name(tool_choice, as_dicts),
+            "tool_choice": translate_tools.tool_choice_name(tool_choice, translate_tools.names_of(as_dicts)),
             "parallel_tool_calls": parallel_tool_calls,
             "response_format": response_format and translate_tools.openai_response_format(response_format, strict),
         }
@@ -330,7 +338,9 @@ class FrameworkChatModel(StructuredOutputModel):
 def _chat_result(response: InferenceResponse, call: _Call) -> ChatResult:
     message = translate.to_ai_message(response)
     if call.one_tool_call:
-        message.tool_calls = message.tool_calls[:1]
+        first = [call.id for call in response.tool_calls[:1]]
+        message.tool_calls = [call for call in message.tool_calls if call["id"] in first]
+        message.invalid_tool_calls = [call for call in message.invalid_tool_calls if call["id"] in first]
     return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": response.model})
 
 
@@ -348,19 +358,22 @@ def _answer_of(error: StructuredOutputError) -> InferenceResponse:
     return error.response
 
 
-def _with_malformed_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def _with_its_end(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     try:
-        yield from chunks
+        for chunk in chunks:
+            yield from translate.with_broken_calls_marked(chunk)
     except StructuredOutputError as error:
-        yield _last_chunk(_answer_of(error))
+        yield from translate.with_broken_calls_marked(_last_chunk(_answer_of(error)))
 
 
-async def _awith_malformed_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+async def _awith_its_end(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
     try:
         async for chunk in chunks:
-            yield chunk
+            for marked in translate.with_broken_calls_marked(chunk):
+                yield marked
     except StructuredOutputError as error:
-        yield _last_chunk(_answer_of(error))
+        for marked in translate.with_broken_calls_marked(_last_chunk(_answer_of(error))):
+            yield marked
 
 
 def _last_chunk(response: InferenceResponse) -> Chunk:

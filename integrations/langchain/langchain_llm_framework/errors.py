@@ -29,6 +29,7 @@ _TAXONOMY: dict[type[errors.LLMFrameworkError], str] = {
     errors.StreamInterruptedError: "ModelConnectionError",
     errors.RequestTimeoutError: "ModelTimeoutError",
     errors.ContentFilterError: "ModelRefusalError",
+    errors.LLMFrameworkError: "ModelError",  # whatever else: retrying middleware asks these whether it helps
 }
 
 

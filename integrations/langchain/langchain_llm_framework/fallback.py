@@ -246,7 +246,7 @@ class FallbackChatModel(StructuredOutputModel):
             UnsupportedFeatureError: A member takes no tools.
         """
         as_dicts = translate_tools.openai_tools(tools)
-        choice = translate_tools.tool_choice_name(tool_choice, as_dicts)
+        choice = translate_tools.tool_choice_name(tool_choice, translate_tools.names_of(as_dicts))
         if kwargs.get("response_format") is not None:
             kwargs["response_format"] = translate_tools.openai_response_format(kwargs["response_format"])
         given = {"tool_choice": choice, **kwargs}

@@ -10,7 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import (
@@ -29,6 +31,7 @@ from langchain_core.messages import content as types
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.messages.block_translators import register_translator
 from langchain_core.messages.tool import ToolCallChunk
+from langchain_core.utils.json import parse_partial_json
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 from llm_framework.types import (
@@ -47,6 +50,8 @@ from llm_framework.types import (
     ToolResult,
     Usage,
 )
+
+logger = logging.getLogger(__name__)
 
 Block = Mapping[str, Any]
 PROVIDER = "llm_framework"
@@ -108,12 +113,24 @@ def _role(message: BaseMessage) -> Role:
 
 def _ai_parts(message: AIMessage) -> tuple[Part, ...]:
     listed = {call.get("id") for call in (*message.tool_calls, *message.invalid_tool_calls)}
-    parts = [p for p in _parts(message.content) if not (isinstance(p, ToolCall) and p.id in listed)]
+    content = message.content if isinstance(message.content, str) else list(_without_foreign(message.content))
+    parts = [p for p in _parts(content) if not (isinstance(p, ToolCall) and p.id in listed)]
     parts = _with_reasoning(parts, message.additional_kwargs)
     data = message.additional_kwargs.get(PROVIDER, {}).get("tool_calls", {})
     parts.extend(_tool_call(call, data.get(call.get("id"), {})) for call in message.tool_calls)
     parts.extend(_invalid_tool_call(call) for call in message.invalid_tool_calls)
     return tuple(parts)
+
+
+def _without_foreign(content: Iterable[str | Block]) -> Iterable[str | Block]:
+    """The blocks that are not known here are those of tools that another provider ran itself in an earlier answer
+    (a search, its own code). No other model could read them, and a chat must not end because the model changes."""
+    for block in content:
+        kind = "text" if isinstance(block, str) else block.get("type", "text")
+        if kind in _READERS or kind in _IGNORED or kind in _UNSUPPORTED:
+            yield block
+        else:
+            logger.debug("a block of the type %r in an earlier answer is left out", kind)
 
 
 def _with_reasoning(parts: list[Part], extras: Mapping[str, Any]) -> list[Part]:
@@ -162,7 +179,7 @@ def _part(block: Block) -> Part | None:
     kind = block.get("type", "text" if "text" in block else None)
     if kind in _IGNORED:
         return None
-    if kind in ("audio", "video", "input_audio"):
+    if kind in _UNSUPPORTED:
         raise UnsupportedFeatureError(f"a message holds {kind}, which no backend takes", feature=kind)
     reader = _READERS.get(str(kind))
     if reader is None:
@@ -213,6 +230,10 @@ def _read_document(block: Block) -> Part:
     return DocumentPart(source.get("data"), source.get("url"), media_type=source.get("media_type"), name=name)
 
 
+def _read_media(block: Block) -> Part:  # Google's
+    return (_read_image if str(block.get("mime_type")).startswith("image/") else _read_document)(block)
+
+
 def _extra(block: Block, *keys: str) -> Any:
     extras = {**block.get("metadata", {}), **block.get("extras", {})}
     return next((extras[key] for key in keys if extras.get(key)), None)
@@ -235,6 +256,7 @@ def _source(block: Block) -> dict[str, Any]:
         url = image if isinstance(image, str) else image["url"]
     if isinstance(block.get("file"), Mapping):  # OpenAI
         url = block["file"].get("file_data")
+    url = url or block.get("file_url") or block.get("file_data") or block.get("file_uri")  # OpenAI's Responses, Google
     return _located(url, block.get("base64") or block.get("data"), media_type)
 
 
@@ -256,14 +278,19 @@ def _located(url: str | None, data: str | None, media_type: str | None) -> dict[
 
 _READERS: dict[str, Callable[[Block], Part | None]] = {
     "text": _read_text,
+    "input_text": _read_text,
+    "output_text": _read_text,
     "text-plain": _read_text,
     "refusal": lambda block: TextPart(block["refusal"]),
     "reasoning": _read_thinking,
     "thinking": _read_thinking,
     "image": _read_image,
     "image_url": _read_image,
+    "input_image": _read_image,
     "file": _read_document,
     "document": _read_document,
+    "input_file": _read_document,
+    "media": _read_media,
     "tool_call": _read_tool_call,
     "tool_use": _read_tool_call,
     "function_call": _read_tool_call,
@@ -272,6 +299,7 @@ _READERS: dict[str, Callable[[Block], Part | None]] = {
 
 # Remains of streaming and of other providers' own tools: what they say stands elsewhere in the message, or concerns
 # that provider alone.
+_UNSUPPORTED = frozenset(("audio", "video", "input_audio"))
 _IGNORED = frozenset(
     ("tool_call_chunk", "invalid_tool_call", "input_json_delta", "redacted_thinking", "non_standard", "cachePoint",
      "server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use")
@@ -315,6 +343,35 @@ def to_ai_chunk(chunk: Chunk) -> AIMessageChunk | None:
         fields["tool_call_chunks"] = [_tool_call_chunk(chunk.tool_call)]
         fields["response_metadata"] = {"model_provider": PROVIDER}  # so that `_call_blocks` is asked
     return AIMessageChunk(**fields, **(_last_fields(chunk) if last else {}))
+
+
+def with_broken_calls_marked(chunk: Chunk) -> list[Chunk]:
+    """The chunk, and before the end of an answer a piece for each call whose arguments are broken.
+
+    LangChain repairs the arguments of a streamed call: `{"age": 3`, cut off before 31, would pass for a call with the
+    age of 3. The piece adds a bracket that nothing opened, which LangChain does not repair: the call is invalid then,
+    streamed as it is whole.
+    """
+    calls = enumerate(chunk.response.tool_calls) if chunk.response else ()
+    pieces = [(index, _unopened_bracket(call.raw_arguments)) for index, call in calls if call.arguments is None]
+    marks = [Chunk(tool_call=ToolCallDelta(index, arguments=bracket)) for index, bracket in pieces if bracket]
+    if not marks:
+        return [chunk]
+    start = replace(chunk, finish_reason=None, usage=None, response=None)
+    return [start, *marks, replace(chunk, text="", thinking="", tool_call=None)]
+
+
+def _unopened_bracket(arguments: str) -> str:
+    """What makes LangChain read the broken arguments as broken; "" where it does so anyhow."""
+    ends = ("", "]", "}", '"]', '"}', '""]', '""}')  # outside of a string, in one, after a backslash in one
+    return next((end for end in ends if not _is_taken(arguments + end)), "")
+
+
+def _is_taken(arguments: str) -> bool:
+    try:  # None stands for a bracket that nothing opened; other values that are no objects pass in some event streams
+        return not arguments or parse_partial_json(arguments) is not None or arguments.strip() == "null"
+    except ValueError:
+        return False
 
 
 def _call_blocks(message: AIMessageChunk) -> list[types.ContentBlock]:
@@ -376,6 +433,8 @@ def response_metadata(response: InferenceResponse) -> dict[str, Any]:
     }
     if len(response.attempts) > 1:
         metadata["attempts"] = [{"model": attempt.model, "error": attempt.error} for attempt in response.attempts]
+    if response.usage.estimated:
+        metadata["usage_estimated"] = True
     if response.dropped_parameters:
         metadata["dropped_parameters"] = list(response.dropped_parameters)
     if response.logprobs:

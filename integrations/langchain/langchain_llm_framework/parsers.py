@@ -14,7 +14,11 @@ from typing import Any
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.output_parsers import JsonOutputParser, PydanticOutputParser
-from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser, PydanticToolsParser
+from langchain_core.output_parsers.openai_tools import (
+    JsonOutputKeyToolsParser,
+    JsonOutputToolsParser,
+    PydanticToolsParser,
+)
 from langchain_core.outputs import ChatGeneration, Generation
 
 _FENCE = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL)
@@ -65,7 +69,22 @@ class StrictPydanticParser(_CheckedAtItsEnd, PydanticOutputParser[Any]):
         return None if _only_calls(result[0]) else self._parse_obj(load_json(result[0].text))
 
 
-class StrictKeyToolsParser(JsonOutputKeyToolsParser):
+class _CallsCheckedAtTheirEnd(JsonOutputToolsParser):
+    """Parses calls as far as they have come, and at their end the whole answer, which raises where a call is broken."""
+
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
+        seen: list[str | BaseMessage] = []
+        yield from super()._transform(_keep(input, seen))
+        self.parse_result([_whole(seen)])
+
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
+        seen: list[str | BaseMessage] = []
+        async for value in super()._atransform(_akeep(input, seen)):
+            yield value
+        self.parse_result([_whole(seen)])
+
+
+class StrictKeyToolsParser(_CallsCheckedAtTheirEnd, JsonOutputKeyToolsParser):
     """The arguments of the first call of a tool; broken arguments raise instead of passing for no call."""
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
@@ -75,14 +94,17 @@ class StrictKeyToolsParser(JsonOutputKeyToolsParser):
         return super().parse_result(result, partial=partial)
 
 
-class StrictPydanticToolsParser(PydanticToolsParser):
-    """An instance of a pydantic class from the first call; broken arguments raise instead of passing for no call."""
+class StrictPydanticToolsParser(_CallsCheckedAtTheirEnd, PydanticToolsParser):
+    """An instance of a pydantic class from its first call; broken arguments raise instead of passing for no call."""
+
+    others: frozenset[str] = frozenset()
+    """The names of tools that may be called instead, which is no instance and no error."""
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
         """The instance, or None where the tool was not called."""
         if not partial:
             _refuse_broken_calls(result[0])
-        return super().parse_result(result, partial=partial)
+        return super().parse_result([_without_calls(result[0], self.others)], partial=partial)
 
 
 class _End:
@@ -116,9 +138,39 @@ class _End:
         return ChatGeneration(message=AIMessage(content=text, tool_calls=[call]))
 
 
+def _keep(input: Iterator[str | BaseMessage], seen: list[str | BaseMessage]) -> Iterator[str | BaseMessage]:
+    for item in input:
+        seen.append(item)
+        yield item
+
+
+async def _akeep(
+    input: AsyncIterator[str | BaseMessage], seen: list[str | BaseMessage]
+) -> AsyncIterator[str | BaseMessage]:
+    async for item in input:
+        seen.append(item)
+        yield item
+
+
+def _whole(seen: list[str | BaseMessage]) -> Generation:
+    messages: list[Any] = [item for item in seen if isinstance(item, BaseMessage)]
+    if not messages:
+        return ChatGeneration(message=AIMessage(content=""))
+    first, *rest = messages
+    return ChatGeneration(message=first + rest if rest else first)
+
+
 def _only_calls(generation: Generation) -> bool:
     message = generation.message if isinstance(generation, ChatGeneration) else None
     return isinstance(message, AIMessage) and bool(message.tool_calls) and not generation.text.strip()
+
+
+def _without_calls(generation: Generation, names: frozenset[str]) -> Generation:
+    message = generation.message if isinstance(generation, ChatGeneration) else None
+    if not names or not isinstance(message, AIMessage):
+        return generation
+    calls = [call for call in message.tool_calls if call["name"] not in names]
+    return ChatGeneration(message=message.model_copy(update={"tool_calls": calls}))
 
 
 def _refuse_broken_calls(generation: Generation) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any, Literal
 
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import BaseOutputParser
-from langchain_core.runnables import Runnable, RunnableMap, RunnablePassthrough
+from langchain_core.outputs import ChatGeneration
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda, RunnableMap, RunnablePassthrough
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import is_basemodel_subclass
 from pydantic import BaseModel
@@ -17,11 +20,20 @@ from pydantic import BaseModel
 from llm_framework.errors import InvalidRequestError
 
 from . import tools as translate_tools
+from .binding import BoundChatModel
 from .parsers import StrictJsonParser, StrictKeyToolsParser, StrictPydanticParser, StrictPydanticToolsParser
 
 
 class StructuredOutputModel(BaseChatModel):
     """A chat model that takes `response_format` and forced tool calls as options of a call."""
+
+    def bind(self, **kwargs: Any) -> BoundChatModel:  # type: ignore[override]
+        """The model with these options in every call."""
+        return BoundChatModel(bound=self, kwargs=kwargs, config={})
+
+    def with_config(self, config: RunnableConfig | None = None, **kwargs: Any) -> BoundChatModel:
+        """The model with this configuration (tags, metadata, callbacks, …) in every call."""
+        return BoundChatModel(bound=self, kwargs={}, config={**(config or {}), **kwargs})  # type: ignore[typeddict-item]
 
     def with_structured_output(
         self,
@@ -49,6 +61,9 @@ class StructuredOutputModel(BaseChatModel):
         """
         if schema is None and method != "json_mode":
             raise InvalidRequestError(f"the method {method!r} needs a schema")
+        if typing.get_origin(schema) is not None:  # a list, a union
+            kinds = "a pydantic class, a TypedDict or a JSON schema"
+            raise InvalidRequestError(f"{schema!r} is no schema of an answer: give {kinds}, with this as a field of it")
         form = {"ls_structured_output_format": {"kwargs": {"method": method, "strict": strict}, "schema": schema}}
         if method == "function_calling":
             model, parser = self._as_function(schema, strict, tools, {**form, **kwargs})
@@ -69,11 +84,14 @@ class StructuredOutputModel(BaseChatModel):
         return model, _json_parser(schema)
 
     def _as_function(self, schema: Any, strict: bool | None, tools: Any, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        name = translate_tools.openai_tools([schema])[0]["function"]["name"]
-        choice = "any" if tools else name
+        if isinstance(schema, dict) and "properties" in schema and "title" not in schema:
+            schema = {"title": "answer", **schema}  # as `_as_json` calls it too
+        name = translate_tools.names_of(translate_tools.openai_tools([schema]))[0]
+        others = frozenset(translate_tools.names_of(translate_tools.openai_tools(tools or ())))
+        choice = "any" if others else name
         model = self.bind_tools([schema, *(tools or ())], tool_choice=choice, strict=strict, **kwargs)
         if _is_pydantic(schema):
-            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True)
+            return model, StrictPydanticToolsParser(tools=[schema], first_tool_only=True, others=others)
         return model, StrictKeyToolsParser(key_name=name, first_tool_only=True)
 
 
@@ -87,6 +105,21 @@ def _json_parser(schema: Any) -> BaseOutputParser[Any]:
 
 
 def _with_raw(model: Runnable[Any, Any], parser: BaseOutputParser[Any]) -> Runnable[Any, Any]:
-    parsed = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
-    failed = RunnablePassthrough.assign(parsed=lambda _: None)
-    return RunnableMap(raw=model) | parsed.with_fallbacks([failed], exception_key="parsing_error")
+    # Not LangChain's usual `with_fallbacks` around the parser: that raises where a stream ends malformed.
+    def value(message: BaseMessage, config: RunnableConfig) -> Any:
+        try:
+            return parser.invoke(message, config)
+        except Exception:
+            return None
+
+    def error(message: BaseMessage) -> Exception | None:
+        try:
+            parser.parse_result([ChatGeneration(message=message)])
+        except Exception as error:
+            return error
+        return None
+
+    raw = itemgetter("raw")
+    return RunnableMap(raw=model) | RunnablePassthrough.assign(
+        parsed=raw | RunnableLambda(value), parsing_error=raw | RunnableLambda(error)
+    )

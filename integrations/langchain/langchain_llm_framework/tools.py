@@ -29,6 +29,11 @@ def openai_tools(tools: Sequence[ToolLike], strict: bool | None = None) -> list[
     return converted
 
 
+def names_of(tools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of tools written as OpenAI's function dicts."""
+    return [tool["function"]["name"] for tool in tools]
+
+
 def tool_specs(tools: Sequence[Any]) -> list[ToolSpec]:
     """The framework's tools for what `bind_tools` bound, or for what a caller gave as `tools=` by hand."""
     return [tool if isinstance(tool, ToolSpec) else _tool_spec(tool) for tool in tools]
@@ -37,11 +42,11 @@ def tool_specs(tools: Sequence[Any]) -> list[ToolSpec]:
 def _tool_spec(tool: ToolLike) -> ToolSpec:
     function = openai_tools([tool])[0]["function"]
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    return ToolSpec(function["name"], function.get("description") or "", parameters)
+    return ToolSpec(function["name"], function.get("description") or "", parameters, function.get("strict") is True)
 
 
-def tool_choice_name(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str | None:
-    """The framework's word for LangChain's `tool_choice`: None, "auto", "none", "any" or a tool's name.
+def tool_choice_name(choice: Any, names: Sequence[str]) -> str | None:
+    """The framework's word for LangChain's `tool_choice`: None, "auto", "none", "any" or one of the tools' names.
 
     Raises `InvalidRequestError` where it names a tool that is not there.
     """
@@ -51,8 +56,7 @@ def tool_choice_name(choice: Any, tools: Sequence[Mapping[str, Any]]) -> str | N
         return "any"
     if isinstance(choice, Mapping):  # OpenAI's {"type": "function", "function": {"name": …}}, Anthropic's {"name": …}
         choice = choice.get("function", choice).get("name") or choice.get("type")
-        return tool_choice_name(choice, tools)
-    names = [tool["function"]["name"] for tool in tools]
+        return tool_choice_name(choice, names)
     if choice not in names and choice not in ("auto", "none", "any"):
         raise InvalidRequestError(f"tool_choice names the tool {choice!r}; the tools are {', '.join(names) or 'none'}")
     return str(choice)
@@ -62,11 +66,28 @@ def openai_response_format(value: Any, strict: bool | None = None) -> dict[str, 
     """A response format as OpenAI writes it, from a class, a JSON schema or such a dict."""
     if isinstance(value, Mapping) and value.get("type") in ("json_schema", "json_object", "text"):
         return dict(value)
-    schema = json_schema(value)
+    schema = _closed(json_schema(value)) if strict else json_schema(value)
     format: dict[str, Any] = {"name": schema_name(value, schema), "schema": schema}
     if strict is not None:
         format["strict"] = strict
     return {"type": "json_schema", "json_schema": format}
+
+
+def _closed(schema: Any) -> Any:
+    """The schema as strict providers take it: objects have all their properties and no others. An optional one has its
+    null, or its default, written out."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    closed = {key: value if key in _VALUES else _closed(value) for key, value in schema.items()}
+    if isinstance(schema.get("properties"), Mapping) and schema.get("type", "object") == "object":
+        closed["required"] = list(schema["properties"])
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+_VALUES = ("enum", "const", "default", "examples")  # what these hold is no schema
 
 
 def response_format(value: Any) -> Any:
@@ -77,7 +98,7 @@ def response_format(value: Any) -> Any:
     if format["type"] == "text":
         return None
     if format["type"] == "json_object":
-        return ResponseFormat(schema=ANY_OBJECT)
+        return ResponseFormat(schema=ANY_OBJECT, strict=False)
     inner = format["json_schema"]
     return ResponseFormat(
         schema=inner["schema"], name=inner.get("name", "answer"), strict=inner.get("strict") is not False

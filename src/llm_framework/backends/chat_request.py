@@ -204,7 +204,8 @@ def _guessed(data: bytes) -> str | None:
 
 # ------------------------------------------------------------------------------------------------------ tools and form
 def _tool(tool: ToolSpec) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    function.update({"strict": True} if tool.strict else {})
     return {"type": "function", "function": function}
 
 

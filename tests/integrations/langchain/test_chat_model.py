@@ -16,7 +16,14 @@ from langchain_core import exceptions
 from langchain_core.caches import InMemoryCache
 from langchain_core.exceptions import OutputParserException
 from langchain_core.load import dumps, loads
-from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+    trim_messages,
+)
 from langchain_core.runnables import ConfigurableField, Runnable
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -160,6 +167,17 @@ def test_tool_choice_in_every_form(scripted: Make, choice: Any, sent: str | None
     assert backend.requests[0].tool_choice in ((None, "auto") if sent is None else (sent,))
 
 
+def test_tool_choice_of_a_call(scripted: Make) -> None:
+    """A tool choice given with a call is understood in the same ways, and goes before the bound one."""
+    framework, backend = scripted("ok")
+    model = FrameworkChatModel(framework=framework)
+    model.invoke("hi", tools=[add], tool_choice="required")
+    bound = model.bind_tools([add], tool_choice="any")
+    for choice in ({"type": "function", "function": {"name": "add"}}, False):
+        bound.invoke("hi", tool_choice=choice)
+    assert [request.tool_choice for request in backend.requests] == ["any", "add", None]
+
+
 def test_unknown_tool_choice(scripted: Make) -> None:
     """A tool choice that names no tool is refused when it is bound."""
     with pytest.raises(errors.InvalidRequestError, match="subtract"):
@@ -213,12 +231,45 @@ def test_tool_calls_whole_and_streamed(scripted: Make) -> None:
     assert added.usage_metadata == answer.usage_metadata
 
 
+BROKEN = [
+    '{"a": 3',
+    '{"a": 3, "b": "x',
+    '{"a": "x\\',
+    '{"a": [1, 2',
+    '{"a": [1], "b": ["x',
+    '{"a": 1} and so on',
+    '{"a": ',
+    "a = 1",
+    "[1]",
+]
+
+
+@pytest.mark.parametrize("arguments", BROKEN)
+async def test_a_broken_call_is_not_repaired(scripted: Make, arguments: str) -> None:
+    """A call that was cut off is invalid streamed too: LangChain would complete it, and an agent act on half of it."""
+    good = ToolCall.create("add", {"a": 1, "b": 2}, "c1")
+    framework, _ = scripted([good, ToolCall.from_raw("c2", "add", arguments)])
+    model = FrameworkChatModel(framework=framework)
+    chunks = [chunk async for chunk in model.astream("hi")]
+    streamed = FrameworkChatModel(framework=framework, streaming=True).invoke("hi")
+    events = model.stream_events("hi", version="v3").output
+    for answer in (model.invoke("hi"), chunks[0] + chunks[1:], streamed, events):
+        assert isinstance(answer, AIMessage)
+        assert [call["id"] for call in answer.tool_calls] == ["c1"]
+        assert [call["id"] for call in answer.invalid_tool_calls] == ["c2"]
+        assert str(answer.invalid_tool_calls[0]["args"]).startswith(arguments)
+
+
 def test_one_tool_call_at_a_time(scripted: Make) -> None:
     """With `parallel_tool_calls=False` an answer has one call at most, streamed too."""
     framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.create("add", {"a": 2}, "c2")])
     model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)
     assert len(model.invoke("hi").tool_calls) == 1
     assert sum(len(chunk.tool_call_chunks) for chunk in model.stream("hi")) == 1  # type: ignore[attr-defined]
+    framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.from_raw("c2", "add", '{"a": 2')])
+    model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)
+    chunks = list(model.stream("hi"))
+    assert not any(answer.invalid_tool_calls for answer in (model.invoke("hi"), chunks[0] + chunks[1:]))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("strategy", [ProviderStrategy, ToolStrategy, lambda schema: schema])
@@ -309,6 +360,35 @@ def test_a_broken_call_is_no_missing_call(scripted: Make, schema: Any) -> None:
     assert model.invoke("who?") is None
 
 
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+async def test_a_malformed_stream_beside_its_raw_answer(scripted: Make, method: Any) -> None:
+    """With the raw answer asked for, a stream that ends malformed does not raise: it gives what came, and the error."""
+    cut = '{"name": "Ann", "age": 3'
+    answer = cut if method == "json_schema" else ToolCall.from_raw("c", "Person", cut)
+    framework, _ = scripted(answer)
+    chain = FrameworkChatModel(framework=framework).with_structured_output(Person, method=method, include_raw=True)
+    for pieces in (list(chain.stream("who?")), [piece async for piece in chain.astream("who?")]):
+        whole: Any = {key: value for piece in pieces for key, value in dict(piece).items()}
+        assert (whole["parsed"], type(whole["parsing_error"])) == (None, OutputParserException)
+        assert any("raw" in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("schema", [Person, PERSON_SCHEMA])
+async def test_a_stream_of_calls_is_checked_at_its_end(scripted: Make, schema: Any) -> None:
+    """By function calling too a stream raises at its end where the call was cut off, and shows a whole one."""
+    cut = ToolCall.from_raw("c", "Person", '{"name": "Ann", "age": 3')
+    whole = ToolCall.create("Person", {"name": "Ann", "age": 31}, "c")
+    framework, _ = scripted(cut, cut, whole, "no call")
+    chain = FrameworkChatModel(framework=framework).with_structured_output(schema, method="function_calling")
+    with pytest.raises(OutputParserException):
+        list(chain.stream("who?"))
+    with pytest.raises(OutputParserException):
+        [value async for value in chain.astream("who?")]
+    last = list(chain.stream("who?"))[-1]
+    assert (last if isinstance(last, dict) else last.model_dump()) == {"name": "Ann", "age": 31}
+    assert list(chain.stream("who?")) == []
+
+
 def test_a_call_instead_of_the_form(scripted: Make) -> None:
     """Where tools stand beside the form and the model calls one, there is nothing parsed and no error."""
     framework, _ = scripted(ToolCall.create("add", {"a": 1, "b": 2}))
@@ -319,6 +399,20 @@ def test_a_call_instead_of_the_form(scripted: Make) -> None:
     assert result["raw"].tool_calls[0]["name"] == "add"
     plain = FrameworkChatModel(framework=framework).with_structured_output(Person, tools=[add])
     assert list(plain.stream("who?")) == []
+
+
+@pytest.mark.parametrize("schema", [Person, PersonDict])
+def test_another_tool_beside_the_forms_own(scripted: Make, schema: Any) -> None:
+    """By function calling too the model may call another tool instead: nothing is parsed then, and that is no error."""
+    other = ToolCall.create("add", {"a": 1, "b": 2}, "c1")
+    framework, _ = scripted(other, other, other, [other, ToolCall.create(schema.__name__, {"name": "Ann", "age": 5})])
+    model = FrameworkChatModel(framework=framework)
+    chain = model.with_structured_output(schema, method="function_calling", tools=[add])
+    assert chain.invoke("hi") is None
+    raw = model.with_structured_output(schema, method="function_calling", tools=[add], include_raw=True).invoke("hi")
+    assert (raw["parsed"], raw["parsing_error"], raw["raw"].tool_calls[0]["name"]) == (None, None, "add")
+    assert not any(chain.stream("hi"))
+    assert chain.invoke("hi") == schema(name="Ann", age=5)
 
 
 def test_structured_output_beside_tools(scripted: Make) -> None:
@@ -344,6 +438,18 @@ def test_structured_output_needs_a_known_method_and_a_schema() -> None:
         FrameworkChatModel().with_structured_output(Person, method="xml")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="schema"):
         FrameworkChatModel().with_structured_output()
+    for method in ("json_schema", "function_calling"):
+        with pytest.raises(errors.InvalidRequestError, match="TypedDict"):
+            FrameworkChatModel().with_structured_output(list[Person], method=method)  # type: ignore[arg-type]
+
+
+def test_a_schema_without_a_title(scripted: Make) -> None:
+    """A JSON schema needs no name of its own, by function calling either."""
+    schema = {key: value for key, value in PERSON_SCHEMA.items() if key != "title"}
+    framework, backend = scripted(ToolCall.create("answer", {"name": "Ann", "age": 5}, "c1"))
+    chain = FrameworkChatModel(framework=framework).with_structured_output(schema, method="function_calling")
+    assert chain.invoke("hi") == {"name": "Ann", "age": 5}
+    assert backend.requests[0].tool_choice == "answer"
 
 
 def test_annotations_can_be_read() -> None:
@@ -370,6 +476,9 @@ TAXONOMY = [
     (errors.BadResponseError("x"), "ModelAPIError"),
     (errors.ConnectionFailedError("x"), "ModelConnectionError"),
     (errors.RequestTimeoutError("x"), "ModelTimeoutError"),
+    (errors.ConfigurationError("x"), "ModelError"),
+    (errors.ModelLoadError("x"), "ModelError"),
+    (errors.RequestCancelledError("x"), "ModelError"),
 ]
 
 
@@ -505,6 +614,21 @@ def test_estimates_without_a_vocabulary(scripted: Make) -> None:
     assert FrameworkChatModel(custom_get_token_ids=lambda text: [1, 2]).get_num_tokens("x") == 2
 
 
+def test_counting_parts_of_a_chat() -> None:
+    """Trimming, which counts parts of a chat in whatever order, works with the model as its counter."""
+    model = FrameworkChatModel()
+    call = {"name": "add", "args": {"a": 2, "b": 2}, "id": "c1"}
+    chat = [SystemMessage("Be brief."), HumanMessage("2 + 2?"), AIMessage("", tool_calls=[call])]
+    chat += [ToolMessage("4", tool_call_id="c1"), AIMessage("4"), HumanMessage("")]
+    assert model.get_num_tokens_from_messages([]) == 0
+    assert all(model.get_num_tokens_from_messages([message]) > 0 for message in chat)
+    for strategy in ("first", "last"):
+        for limit in (1, 20, 1000):
+            options: Any = {"strategy": strategy, "allow_partial": True, "include_system": strategy == "last"}
+            kept = trim_messages(chat, max_tokens=limit, token_counter=model, **options)
+            assert len(kept) == len(chat) if limit == 1000 else len(kept) < len(chat)
+
+
 def test_langchains_retry_middleware(scripted: Make) -> None:
     """LangChain's retry middleware asks again after an error that may pass."""
     framework, backend = scripted(errors.ProviderUnavailableError("busy"), "better now")
@@ -512,6 +636,16 @@ def test_langchains_retry_middleware(scripted: Make) -> None:
     agent = create_agent(FrameworkChatModel(framework=framework), middleware=[retry])
     assert agent.invoke({"messages": [("user", "hi")]})["messages"][-1].text == "better now"
     assert len(backend.requests) == 2
+
+
+def test_retry_middleware_spares_what_will_not_pass(scripted: Make) -> None:
+    """LangChain's retry middleware does not repeat a request that cannot succeed, such as one with a wrong address."""
+    framework, backend = scripted(errors.ConfigurationError("no such address"))
+    retry = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, on_failure="error")
+    agent = create_agent(FrameworkChatModel(framework=framework), [], middleware=[retry])
+    with pytest.raises(errors.ConfigurationError):
+        agent.invoke({"messages": [("user", "hi")]})
+    assert len(backend.requests) == 1
 
 
 def test_it_is_a_runnable_of_messages(scripted: Make) -> None:

@@ -222,6 +222,24 @@ def test_profile_is_truthful(scripted: Make) -> None:
     assert "max_input_tokens" not in (FrameworkChatModel("anything").profile or {})
 
 
+def test_the_profile_says_nothing_of_what_is_unknown(scripted: Make) -> None:
+    """Whether a provider's model sees images is not known here, so the profile does not deny it."""
+    framework, _ = scripted("ok")
+    assert "image_inputs" not in FrameworkChatModel("openai:gpt-5-mini", framework=framework).profile
+
+
+def test_traces_know_the_provider() -> None:
+    """A model's provider is known by its prefix, whatever colons follow, or by a well-known name."""
+    names = ("openai:ft:gpt-4:acme", "gpt-5-mini", "claude-x", "mine")
+    params = [FrameworkChatModel(name)._get_ls_params() for name in names]
+    assert [(p["ls_provider"], p["ls_model_name"]) for p in params] == [
+        ("openai", "ft:gpt-4:acme"),
+        ("openai", "gpt-5-mini"),
+        ("anthropic", "claude-x"),
+        ("llm_framework", "mine"),
+    ]
+
+
 async def test_langchains_fallbacks_keep_tools_and_forms(scripted: Make) -> None:
     """`.with_fallbacks` around a model passes tools, forms and streams on to the model that answers."""
     broken = FrameworkChatModel(framework=scripted(errors.ProviderUnavailableError("down")).framework)

@@ -132,6 +132,17 @@ def image(**block: Any) -> HumanMessage:
             },
             DocumentPart(PNG, media_type="application/pdf", name="a"),
         ),
+        ({"type": "input_text", "text": "typed"}, TextPart("typed")),
+        ({"type": "input_image", "image_url": "https://a.b/c.png"}, ImagePart(url="https://a.b/c.png")),
+        (
+            {"type": "input_file", "filename": "a.pdf", "file_data": f"data:application/pdf;base64,{PNG64}"},
+            DocumentPart(PNG, media_type="application/pdf", name="a.pdf"),
+        ),
+        ({"type": "media", "mime_type": "image/png", "data": PNG64}, ImagePart(PNG, media_type="image/png")),
+        (
+            {"type": "media", "mime_type": "application/pdf", "data": PNG64},
+            DocumentPart(PNG, media_type="application/pdf"),
+        ),
         ({"type": "document", "source": {"type": "text", "data": "long text"}}, TextPart("long text")),
         ({"type": "text-plain", "text": "long text", "mime_type": "text/plain"}, TextPart("long text")),
     ],
@@ -202,6 +213,16 @@ def test_anthropic_history() -> None:
     ]
 
 
+def test_another_makers_answer() -> None:
+    """What another provider ran itself in an earlier answer is left out: a chat may go on with another model. In a
+    user's message such a block is an error."""
+    search = {"type": "web_search_call", "id": "ws_1", "status": "completed"}
+    text = {"type": "output_text", "text": "Rain.", "annotations": []}
+    assert to_framework([AIMessage([search, text])]) == [Message.assistant("Rain.")]
+    with pytest.raises(InvalidRequestError):
+        to_framework([HumanMessage([search])])
+
+
 def test_roles_and_names() -> None:
     """Free roles are understood, a system message may stand in the middle, and names are kept."""
     chat = [
@@ -250,6 +271,12 @@ def test_a_whole_answer() -> None:
         "model_provider": "llm_framework",
         "finish_reason": "tool_calls",
     }
+
+
+def test_usage_that_nobody_counted() -> None:
+    """Usage that is our estimate says so."""
+    response = InferenceResponse(Message.assistant("ok"), "stop", Usage(3, 1, estimated=True), "m")
+    assert to_ai_message(response).response_metadata["usage_estimated"] is True
 
 
 def test_pieces_add_up_to_the_answer() -> None:
