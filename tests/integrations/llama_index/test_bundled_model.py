@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
+import llama_index.core
 import pytest
 from llama_index.core import Document, MockEmbedding, SimpleKeywordTableIndex, SummaryIndex, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
@@ -147,6 +149,23 @@ def test_summary_index(llm: FrameworkLLM, mode: str) -> None:
     """A query over all documents is answered in every response mode."""
     engine = SummaryIndex.from_documents(DOCUMENTS).as_query_engine(llm=llm, response_mode=mode)
     assert str(engine.query("How much does a museum ticket cost?")).strip() not in ("", "Empty Response")
+
+
+@pytest.mark.parametrize("mode", ["compact", "tree_summarize"])
+def test_long_documents_fit(llm: FrameworkLLM, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Counting with the model's own tokenizer, an engine cuts a text that is longer than the context window to fit."""
+    monkeypatch.setattr(llama_index.core, "global_tokenizer", llm.tokenizer)
+    text = "\n".join(f"def f_{i}(x, y={i}):\n    return x ** {i} + y[{i}] if x else None" for i in range(70))
+    assert len(llm.tokenizer(text)) > llm.metadata.context_window
+    counter = TokenCountingHandler(tokenizer=lambda text: [])
+    options: dict[str, Any] = {"response_mode": mode}
+    engine = SummaryIndex.from_documents([Document(text=text)]).as_query_engine(llm=llm, **options)
+    llm.callback_manager = CallbackManager([counter])
+    engine.query("What is f_3?")
+    counts = [count.prompt_token_count for count in counter.llm_token_counts]
+    assert len(counts) >= 2
+    assert sum(counts) > llm.metadata.context_window
+    assert max(counts) <= llm.metadata.context_window - llm.metadata.num_output
 
 
 def test_keyword_table(llm: FrameworkLLM) -> None:

@@ -19,6 +19,7 @@ from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.core.types import PydanticProgramMode
+from llama_index.core.utils import get_tokenizer
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llama_index.llms.llm_framework import FrameworkLLM
@@ -91,6 +92,14 @@ def test_metadata(scripted: Make) -> None:
     assert metadata.is_function_calling_model
     given = FrameworkLLM(framework=framework, context_window=50, max_tokens=5).metadata
     assert (given.context_window, given.num_output) == (50, 5)
+
+
+def test_a_models_tokens_elsewhere_are_llama_indexs(scripted: Make) -> None:
+    """A model whose tokenizer is not here has the tokenizer that LlamaIndex uses anyway."""
+    framework, backend = scripted("a")
+    tokenizer = FrameworkLLM(framework=framework).tokenizer
+    assert tokenizer("one two") == get_tokenizer()("one two")
+    assert backend.requests == []
 
 
 def test_completion_to_prompt(scripted: Make) -> None:

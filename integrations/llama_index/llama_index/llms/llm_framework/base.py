@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from llama_index.core.base.llms.types import (
@@ -28,6 +29,7 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
+from llama_index.core.utils import get_tokenizer
 from pydantic import BaseModel, ConfigDict
 
 from llm_framework import adapters
@@ -133,6 +135,19 @@ class FrameworkLLM(FunctionCallingLLM):
             is_function_calling_model=True,
             model_name=name or getattr(info, "name", None) or "default",
         )
+
+    @property
+    def tokenizer(self) -> Callable[[str], list[int]]:
+        """The model's own tokenizer; for a model elsewhere, the one LlamaIndex has.
+
+        LlamaIndex packs prompts and memories by a tokenizer of its own, which for a local model may count half of what
+        it reads: long documents then overflow a small context window. `Settings.tokenizer = llm.tokenizer` cures it.
+        Loads a local model, and blocks meanwhile.
+        """
+        framework, name = self._resolve()
+        if adapters.token_ids(framework, name, "") is None:
+            return get_tokenizer()
+        return partial(_token_ids, framework, name)
 
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> FrameworkLLM:
@@ -337,7 +352,8 @@ class FrameworkLLM(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> Generator[Any, None, None]:
         if not self._asks_for_json():
-            return self._program(output_cls, prompt).stream_call(llm_kwargs=llm_kwargs, **prompt_args)
+            program = self._program(output_cls, prompt)
+            return cast(Generator[Any, None, None], program.stream_call(llm_kwargs=llm_kwargs, **prompt_args))
         messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
         return _objects(output_cls, self.stream_chat(messages, **options))
 
@@ -349,7 +365,9 @@ class FrameworkLLM(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> AsyncGenerator[Any, None]:
         if not self._asks_for_json():
-            return await self._program(output_cls, prompt).astream_call(llm_kwargs=llm_kwargs, **prompt_args)
+            program = self._program(output_cls, prompt)
+            objects = await program.astream_call(llm_kwargs=llm_kwargs, **prompt_args)
+            return cast(AsyncGenerator[Any, None], objects)
         messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
         return _aobjects(output_cls, await self.astream_chat(messages, **options))
 
@@ -381,6 +399,10 @@ def _completion(response: ChatResponse) -> CompletionResponse:
         logprobs=response.logprobs,
         additional_kwargs=response.additional_kwargs,
     )
+
+
+def _token_ids(framework: Any, name: str | None, text: str) -> list[int]:
+    return adapters.token_ids(framework, name, text) or []
 
 
 def _tool_spec(tool: Any) -> ToolSpec:
