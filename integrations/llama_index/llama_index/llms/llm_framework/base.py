@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from llama_index.core.base.llms.types import (
@@ -144,10 +143,12 @@ class FrameworkLLM(FunctionCallingLLM):
         it reads: long documents then overflow a small context window. `Settings.tokenizer = llm.tokenizer` cures it.
         Loads a local model, and blocks meanwhile.
         """
-        framework, name = self._resolve()
-        if adapters.token_ids(framework, name, "") is None:
-            return get_tokenizer()
-        return partial(_token_ids, framework, name)
+        known = adapters.token_ids(*self._resolve(), "") is not None
+        return self._token_ids if known else get_tokenizer()
+
+    # A method, because splitters and memories that hold it are copied and pickled, as the LLM can be.
+    def _token_ids(self, text: str) -> list[int]:
+        return adapters.token_ids(*self._resolve(), text) or []
 
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> FrameworkLLM:
@@ -399,10 +400,6 @@ def _completion(response: ChatResponse) -> CompletionResponse:
         logprobs=response.logprobs,
         additional_kwargs=response.additional_kwargs,
     )
-
-
-def _token_ids(framework: Any, name: str | None, text: str) -> list[int]:
-    return adapters.token_ids(framework, name, text) or []
 
 
 def _tool_spec(tool: Any) -> ToolSpec:
