@@ -12,6 +12,7 @@ from llama_index.core import Settings, SimpleDirectoryReader, SimpleKeywordTable
 from llama_index.llms.llm_framework import FrameworkLLM
 
 Settings.llm = FrameworkLLM(temperature=0, max_tokens=64)
+Settings.tokenizer = Settings.llm.tokenizer  # so that long documents are cut to what this model reads
 
 DOCUMENTS = {
     "bergen.txt": "The harbour of Bergen was built in 1070. It has eleven piers.",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
+import llama_index.core
 import pytest
 from llama_index.core import Document, MockEmbedding, SimpleKeywordTableIndex, SummaryIndex, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
@@ -13,6 +16,7 @@ from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.chat_engine import ContextChatEngine, SimpleChatEngine
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import Memory
+from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
 
@@ -147,6 +151,40 @@ def test_summary_index(llm: FrameworkLLM, mode: str) -> None:
     """A query over all documents is answered in every response mode."""
     engine = SummaryIndex.from_documents(DOCUMENTS).as_query_engine(llm=llm, response_mode=mode)
     assert str(engine.query("How much does a museum ticket cost?")).strip() not in ("", "Empty Response")
+
+
+@pytest.mark.parametrize("mode", ["compact", "tree_summarize"])
+def test_long_documents_fit(llm: FrameworkLLM, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    """Counting with the model's own tokenizer, an engine cuts a text that is longer than the context window to fit."""
+    monkeypatch.setattr(llama_index.core, "global_tokenizer", llm.tokenizer)
+    text = "\n".join(f"def f_{i}(x, y={i}):\n    return x ** {i} + y[{i}] if x else None" for i in range(70))
+    assert len(llm.tokenizer(text)) > llm.metadata.context_window
+    counter = TokenCountingHandler(tokenizer=lambda text: [])
+    options: dict[str, Any] = {"response_mode": mode}
+    engine = SummaryIndex.from_documents([Document(text=text)]).as_query_engine(llm=llm, **options)
+    llm.callback_manager = CallbackManager([counter])
+    engine.query("What is f_3?")
+    counts = [count.prompt_token_count for count in counter.llm_token_counts]
+    assert len(counts) >= 2
+    assert sum(counts) > llm.metadata.context_window
+    assert max(counts) <= llm.metadata.context_window - llm.metadata.num_output
+
+
+async def test_the_tokenizer_travels(llm: FrameworkLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What holds the model's tokenizer can be copied and pickled, and used on an event loop."""
+    counts = len(llm.tokenizer("The harbour of Bergen."))
+    monkeypatch.setattr(llama_index.core, "global_tokenizer", llm.tokenizer)
+    splitter = SentenceSplitter(chunk_size=40, chunk_overlap=0)
+    long = "The harbour of Bergen was built in 1070. " * 8
+    pieces = splitter.split_text(long)
+    assert len(pieces) > 2
+    assert max(len(llm.tokenizer(piece)) for piece in pieces) <= 40
+    for again in (copy.deepcopy(splitter), pickle.loads(pickle.dumps(splitter))):
+        assert again.split_text(long) == pieces
+    memory = Memory.from_defaults(session_id="s", token_limit=1000)
+    await memory.aput(ChatMessage(role="user", content="hello"))
+    assert len(await memory.aget()) == 1
+    assert len(pickle.loads(pickle.dumps(llm.tokenizer))("The harbour of Bergen.")) == counts
 
 
 def test_keyword_table(llm: FrameworkLLM) -> None:

@@ -18,11 +18,13 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import LLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.tools import FunctionTool
+from llama_index.core.types import PydanticProgramMode
+from llama_index.core.utils import get_tokenizer
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from llama_index.llms.llm_framework import FrameworkLLM
 from llm_framework import errors
-from llm_framework.types import Chunk, ToolCall
+from llm_framework.types import Chunk, ToolCall, Usage
 
 Make = Callable[..., Any]
 HELLO = [ChatMessage(role="user", content="hi")]
@@ -92,6 +94,14 @@ def test_metadata(scripted: Make) -> None:
     assert (given.context_window, given.num_output) == (50, 5)
 
 
+def test_a_models_tokens_elsewhere_are_llama_indexs(scripted: Make) -> None:
+    """A model whose tokenizer is not here has the tokenizer that LlamaIndex uses anyway."""
+    framework, backend = scripted("a")
+    tokenizer = FrameworkLLM(framework=framework).tokenizer
+    assert tokenizer("one two") == get_tokenizer()("one two")
+    assert backend.requests == []
+
+
 def test_completion_to_prompt(scripted: Make) -> None:
     """A prompt is formatted once: not when the caller says that it has been."""
     framework, backend = scripted("a")
@@ -125,6 +135,19 @@ def test_token_counting(scripted: Make) -> None:
     list(llm.stream_chat(HELLO))
     assert counter.prompt_llm_token_count == 3
     assert counter.completion_llm_token_count == 6
+
+
+def test_shares_of_the_usage(scripted: Make) -> None:
+    """What of the prompt was cached and what of the answer was reasoning stands in the raw usage, as OpenAI has it."""
+    usage = Usage(50, 30, cached_tokens=20, reasoning_tokens=10)
+    framework, _ = scripted([Chunk(text="ok"), Chunk(finish_reason="stop", usage=usage)])
+    response = FrameworkLLM(framework=framework).chat(HELLO)
+    assert response.additional_kwargs == {"prompt_tokens": 50, "completion_tokens": 30, "total_tokens": 80}
+    assert response.raw["usage"] == {
+        **response.additional_kwargs,
+        "prompt_tokens_details": {"cached_tokens": 20},
+        "completion_tokens_details": {"reasoning_tokens": 10},
+    }
 
 
 class Events(BaseEventHandler):
@@ -192,6 +215,16 @@ def test_tool_choice(scripted: Make, given: dict[str, Any], sent: str) -> None:
     assert backend.requests[0].tool_choice == sent
 
 
+async def test_long_descriptions_and_strict(scripted: Make) -> None:
+    """A tool may have a long description, also when it is given to chat, and OpenAI's `strict` is taken."""
+    framework, backend = scripted(ToolCall.create("add", {"a": 3, "b": 4}))
+    llm = FrameworkLLM(framework=framework)
+    tool = FunctionTool.from_defaults(add, description="Add. " * 500)
+    llm.chat_with_tools([tool], "hi", strict=True)
+    await llm.achat(HELLO, tools=[tool])
+    assert [len(request.tools[0].description) for request in backend.requests] == [2500, 2500]
+
+
 def test_the_callers_history_is_not_changed(scripted: Make) -> None:
     """Preparing a chat with tools leaves the history that was passed as it was."""
     framework, backend = scripted("a")
@@ -224,7 +257,9 @@ def test_one_call_unless_parallel(scripted: Make) -> None:
         ("", {}),
         ("nonsense", {}),
         ("[1]", {}),
-        ('{"a": "' + "x" * 5000, {}),
+        ('{"a": "line\nbreak"}', {"a": "line\nbreak"}),
+        ('{"a": "' + "x" * 5000, {"a": "x" * 5000}),
+        ("nonsense" * 1000, {}),
     ],
 )
 def test_tool_calls_are_read_tolerantly(arguments: Any, read: dict[str, Any]) -> None:
@@ -285,6 +320,60 @@ def test_malformed_structure_is_an_error(scripted: Make) -> None:
     with pytest.raises(errors.StructuredOutputError) as caught:
         FrameworkLLM(framework=framework).structured_predict(Person, PromptTemplate("who?"))
     assert caught.value.response.text == "not json"
+
+
+class Trip(BaseModel):
+    """A trip."""
+
+    title: str
+    days: int
+    stops: list[Person] = Field(min_length=1)
+    note: str | None
+
+
+TRIP = (
+    '{"title": "By the sea", "days": 2, "stops": [{"name": "Ann", "age": 5}, {"name": "Bo", "age": 7}], "note": null}'
+)
+
+
+@pytest.mark.parametrize("answer", [TRIP, f"```json\n{TRIP}\n```"])
+async def test_streamed_objects_only_grow(scripted: Make, answer: str) -> None:
+    """What is seen of an object while it comes is never taken back, and the last is a whole instance."""
+    framework, _ = scripted([Chunk(thinking="hm"), answer])
+    llm = FrameworkLLM(framework=framework)
+    prompt = PromptTemplate("Which?")
+    objects: list[Any] = list(llm.stream_structured_predict(Trip, prompt))
+    stream = await llm.astream_structured_predict(Trip, prompt)
+    assert [item.model_dump() async for item in stream] == [item.model_dump() for item in objects]
+    assert objects[-1] == Trip.model_validate_json(TRIP)
+    titles = [item.title or "" for item in objects]
+    stops = [len(item.stops or ()) for item in objects]
+    assert titles == sorted(titles, key=len)
+    assert {"", "By", "By the", "By the sea"} == set(titles)
+    assert stops == sorted(stops)
+    assert set(stops) == {0, 1, 2}
+
+
+async def test_streamed_objects_that_break_off(scripted: Make) -> None:
+    """A stream of objects that ends before the object is whole is our error, not half an object."""
+    framework, _ = scripted('{"name": "Ann"')
+    llm = FrameworkLLM(framework=framework)
+    with pytest.raises(errors.StructuredOutputError):
+        list(llm.stream_structured_predict(Person, PromptTemplate("who?")))
+    with pytest.raises(errors.StructuredOutputError):
+        [item async for item in await llm.astream_structured_predict(Person, PromptTemplate("who?"))]
+
+
+async def test_objects_by_function_calls(scripted: Make) -> None:
+    """Where objects are to come as function calls, all four ways require the call."""
+    framework, backend = scripted(ToolCall.create("Person", {"name": "Ann", "age": 5}))
+    llm = FrameworkLLM(framework=framework, pydantic_program_mode=PydanticProgramMode.FUNCTION)
+    prompt = PromptTemplate("who?")
+    ann = Person(name="Ann", age=5)
+    assert llm.structured_predict(Person, prompt) == await llm.astructured_predict(Person, prompt) == ann
+    assert list(llm.stream_structured_predict(Person, prompt))[-1] == ann
+    assert [item async for item in await llm.astream_structured_predict(Person, prompt)][-1] == ann
+    assert [request.tool_choice for request in backend.requests] == ["any"] * 4
 
 
 # ------------------------------------------------------------------------------------ construction, copies, secrets

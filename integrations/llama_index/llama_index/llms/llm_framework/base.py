@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -26,9 +25,10 @@ from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndE
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.core.llms.utils import parse_partial_json
+from llama_index.core.program.utils import get_program_for_llm
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
+from llama_index.core.utils import get_tokenizer
 from pydantic import BaseModel, ConfigDict
 
 from llm_framework import adapters
@@ -36,6 +36,7 @@ from llm_framework.errors import InvalidRequestError
 from llm_framework.types import Message, ThinkingLevel, ToolSpec
 
 from . import messages as translate
+from .structured import ComingObject, partial_json, whole_object
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
@@ -44,8 +45,6 @@ dispatcher = get_dispatcher(__name__)
 
 _OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
 _ALSO_TAKEN = frozenset(("model", "response_format", "parallel_tool_calls"))
-# Agents read the calls at every streamed piece, so parsing unfinished arguments costs quadratic time.
-_MAX_PARTIAL_ARGUMENTS = 4096  # characters
 
 
 class _Call(NamedTuple):
@@ -135,6 +134,21 @@ class FrameworkLLM(FunctionCallingLLM):
             is_function_calling_model=True,
             model_name=name or getattr(info, "name", None) or "default",
         )
+
+    @property
+    def tokenizer(self) -> Callable[[str], list[int]]:
+        """The model's own tokenizer; for a model elsewhere, the one LlamaIndex has.
+
+        LlamaIndex packs prompts and memories by a tokenizer of its own, which for a local model may count half of what
+        it reads: long documents then overflow a small context window. `Settings.tokenizer = llm.tokenizer` cures it.
+        Loads a local model, and blocks meanwhile.
+        """
+        known = adapters.token_ids(*self._resolve(), "") is not None
+        return self._token_ids if known else get_tokenizer()
+
+    # A method, because splitters and memories that hold it are copied and pickled, as the LLM can be.
+    def _token_ids(self, text: str) -> list[int]:
+        return adapters.token_ids(*self._resolve(), text) or []
 
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> FrameworkLLM:
@@ -263,9 +277,11 @@ class FrameworkLLM(FunctionCallingLLM):
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
         tool_choice: str | dict[str, Any] | None = None,
+        strict: bool | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The keywords of `chat` for a chat with tools; the caller's history is not changed."""
+        """The keywords of `chat` for a chat with tools; the caller's history is not changed. `strict` is taken because
+        OpenAI's class has it; local models are held to the tools' schemas without it."""
         messages = list(chat_history or [])
         if user_msg is not None:
             as_message = ChatMessage(role=MessageRole.USER, content=user_msg) if isinstance(user_msg, str) else user_msg
@@ -337,7 +353,8 @@ class FrameworkLLM(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> Generator[Any, None, None]:
         if not self._asks_for_json():
-            return super()._structured_stream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+            program = self._program(output_cls, prompt)
+            return cast(Generator[Any, None, None], program.stream_call(llm_kwargs=llm_kwargs, **prompt_args))
         messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
         return _objects(output_cls, self.stream_chat(messages, **options))
 
@@ -349,19 +366,27 @@ class FrameworkLLM(FunctionCallingLLM):
         **prompt_args: Any,
     ) -> AsyncGenerator[Any, None]:
         if not self._asks_for_json():
-            return await super()._structured_astream_call(output_cls, prompt, llm_kwargs, **prompt_args)
+            program = self._program(output_cls, prompt)
+            objects = await program.astream_call(llm_kwargs=llm_kwargs, **prompt_args)
+            return cast(AsyncGenerator[Any, None], objects)
         messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
         return _aobjects(output_cls, await self.astream_chat(messages, **options))
 
     def _asks_for_json(self) -> bool:
         return self.pydantic_program_mode == PydanticProgramMode.DEFAULT
 
+    def _program(self, output_cls: Any, prompt: PromptTemplate) -> Any:
+        # A program that streams does not require its call, unless it is told to choose one.
+        mode = self.pydantic_program_mode
+        forced = {"tool_choice": "any"} if mode == PydanticProgramMode.FUNCTION else {}
+        return get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=mode, **forced)
+
     def _structured_call(
         self, output_cls: Any, prompt: PromptTemplate, llm_kwargs: Mapping[str, Any] | None, prompt_args: dict[str, Any]
     ) -> tuple[list[ChatMessage], dict[str, Any]]:
         messages = self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
         # `tool_required` and `tool_choice` belong to the other way; callers pass them to every model.
-        ignored = ("tool_required", "tool_choice", "allow_parallel_tool_calls")
+        ignored = ("tool_required", "tool_choice", "allow_parallel_tool_calls", "strict")
         options = {key: value for key, value in (llm_kwargs or {}).items() if key not in ignored}
         return messages, {**options, "response_format": output_cls}
 
@@ -380,7 +405,8 @@ def _completion(response: ChatResponse) -> CompletionResponse:
 def _tool_spec(tool: Any) -> ToolSpec:
     if isinstance(tool, ToolSpec):
         return tool
-    function = tool.get("function", tool) if isinstance(tool, Mapping) else tool.metadata.to_openai_tool()["function"]
+    as_dict = tool if isinstance(tool, Mapping) else tool.metadata.to_openai_tool(skip_length_check=True)
+    function = as_dict.get("function", as_dict)
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     return ToolSpec(function["name"], function.get("description") or "", parameters)
 
@@ -394,10 +420,7 @@ def _tool_choice(choice: Any) -> str | None:
 def _arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
     if isinstance(arguments, dict):
         return arguments
-    try:
-        value = json.loads(arguments) if len(arguments) > _MAX_PARTIAL_ARGUMENTS else parse_partial_json(arguments)
-    except ValueError:
-        return {}
+    value = partial_json(arguments)
     return value if isinstance(value, dict) else {}
 
 
@@ -406,26 +429,18 @@ def _predict_starts(output_cls: Any, prompt: PromptTemplate, prompt_args: dict[s
 
 
 def _predicted(output_cls: type[Model], response: ChatResponse) -> Model:
-    # Some models wrap JSON in a code block; the framework has checked what is in it already.
-    text = (response.message.content or "").strip().removeprefix("```json").removeprefix("```").removesuffix("```")
-    result = output_cls.model_validate_json(text)
+    result = cast(Model, whole_object(output_cls, response))
     dispatcher.event(LLMStructuredPredictEndEvent(output=result))
     return result
 
 
 def _objects(output_cls: type[BaseModel], responses: ChatResponseGen) -> Generator[Any, None, None]:
-    from llama_index.core.program.streaming_utils import process_streaming_content_incremental
-
-    current = None
+    coming = ComingObject(output_cls)
     for response in responses:
-        current = process_streaming_content_incremental(response, output_cls, current)
-        yield current
+        yield coming.read(response)
 
 
 async def _aobjects(output_cls: type[BaseModel], responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
-    from llama_index.core.program.streaming_utils import process_streaming_content_incremental
-
-    current = None
+    coming = ComingObject(output_cls)
     async for response in responses:
-        current = process_streaming_content_incremental(response, output_cls, current)
-        yield current
+        yield coming.read(response)

@@ -259,7 +259,7 @@ def raw_of(response: InferenceResponse) -> dict[str, Any]:
     raw: dict[str, Any] = {
         "model": response.model,
         "finish_reason": response.finish_reason,
-        "usage": usage_of(response.usage) or None,
+        "usage": _detailed_usage(response.usage) or None,
         "request_id": response.request_id,
     }
     if len(response.attempts) > 1:
@@ -278,6 +278,16 @@ def usage_of(usage: Usage) -> dict[str, int]:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }
+
+
+def _detailed_usage(usage: Usage) -> dict[str, Any]:
+    """Usage as OpenAI's API writes it, with the shares of the prompt that was cached and of the answer's reasoning."""
+    counts: dict[str, Any] = dict(usage_of(usage))
+    if usage.cached_tokens:
+        counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_tokens}
+    if usage.reasoning_tokens:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return counts
 
 
 def _logprobs(tokens: Sequence[TokenLogprob]) -> list[list[LogProb]] | None:
