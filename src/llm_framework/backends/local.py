@@ -125,7 +125,7 @@ class LocalBackend(ModelBackend):
         return await to_thread.run_sync(loaded.prompt, request, abandon_on_cancel=True)
 
     async def _constrain(self, loaded: LocalModel, request: InferenceRequest, num_prompt: int) -> Constraint | None:
-        if loaded.constraints is None or (request.response_format is None and not offered_tools(request)):
+        if request.response_format is None and (loaded.constraints is None or not offered_tools(request)):
             return None
         from anyio import to_thread
 
@@ -175,13 +175,18 @@ class LocalModel(ABC):
     def constraint(self, request: InferenceRequest, num_prompt: int) -> Constraint | None:
         """What holds the answer to the form that the request asks for. Takes milliseconds where the form is new."""
         if self.constraints is None:
-            return None
+            return self._without_constraint(request)
         try:
             max_tokens = self._max_tokens(request.config, num_prompt)
             return self.constraints.for_request(request, offered_tools(request), max_tokens)
         except LLMFrameworkError as error:
             error.model = error.model or self.name
             raise
+
+    def _without_constraint(self, request: InferenceRequest) -> None:
+        if request.response_format is not None and request.response_format.lark is not None:
+            message = f"{self.name} is held to no Lark grammar, as its calls are written in another way; ask for JSON"
+            raise UnsupportedFeatureError(message, feature="response_format lark", model=self.name)
 
     def submit(self, prompt: list[int], config: GenerationConfig, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""

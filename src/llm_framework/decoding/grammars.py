@@ -35,7 +35,11 @@ def literal(text: str) -> str:
 def answer_grammar(form: ResponseFormat, tools: Sequence[ToolSpec] = (), marker: Marker = literal) -> str:
     """An answer of `form`; or, where tools are offered beside it, calls of them."""
     rules = calls_rules(tools, marker) if tools else []
+    if form.lark is not None and not tools:
+        return form.lark  # as it is: its own settings and rules count
     start = "start: answer | calls" if tools else "start: answer"
+    if form.lark is not None:
+        return "\n".join([start, f"answer: %lark {{\n{form.lark}\n}}", *rules])
     if form.regex is not None:
         import llguidance
 
