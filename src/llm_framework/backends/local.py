@@ -175,7 +175,8 @@ class LocalModel(ABC):
     def constraint(self, request: InferenceRequest, num_prompt: int) -> Constraint | None:
         """What holds the answer to the form that the request asks for. Takes milliseconds where the form is new."""
         if self.constraints is None:
-            return self._without_constraint(request)
+            self._check_unconstrained(request)
+            return None
         try:
             max_tokens = self._max_tokens(request.config, num_prompt)
             return self.constraints.for_request(request, offered_tools(request), max_tokens)
@@ -183,7 +184,7 @@ class LocalModel(ABC):
             error.model = error.model or self.name
             raise
 
-    def _without_constraint(self, request: InferenceRequest) -> None:
+    def _check_unconstrained(self, request: InferenceRequest) -> None:
         if request.response_format is not None and request.response_format.lark is not None:
             message = f"{self.name} is held to no Lark grammar, as its calls are written in another way; ask for JSON"
             raise UnsupportedFeatureError(message, feature="response_format lark", model=self.name)

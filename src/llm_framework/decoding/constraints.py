@@ -21,6 +21,7 @@ from ..types import InferenceRequest, ToolSpec
 from . import lark
 from .grammars import Marker, answer_grammar, call_rest_grammar, calls_grammar, literal
 from .matchers import byte_tokenizer, llguidance_tokenizer, matcher
+from .runaway import RunawayGuard
 from .shortest import JsonScan, closing, is_whole, shortest_instance
 from .tool_calls import CALL_START
 
@@ -90,6 +91,7 @@ class ConstraintCompiler:
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._tokenizer: Any = None
+        self._guard: RunawayGuard | None = None
         self._by_bytes: dict[bytes, int] = {}
         self._splits: dict[bytes, tuple[int, ...]] = {}
 
@@ -121,7 +123,10 @@ class ConstraintCompiler:
         is_json: bool = True,
     ) -> _Compiled:
         """The grammar that `build` writes, compiled, from the cache where it was used lately."""
-        source = build(tools, self._marker)
+        try:
+            source = build(tools, self._marker)
+        except UnsupportedFeatureError as error:
+            raise UnsupportedFeatureError(f"{feature} cannot be enforced: {error}", feature=feature) from None
         with self._lock:
             found = self._cache.get(source)
             if found is not None:
@@ -133,6 +138,12 @@ class ConstraintCompiler:
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return compiled
+
+    @property
+    def guard(self) -> RunawayGuard:
+        """What keeps numbers and strings from running away; there once a grammar was compiled."""
+        assert self._guard is not None
+        return self._guard
 
     def special(self, name: str) -> int | None:
         """The id of a special token, or None."""
@@ -196,6 +207,7 @@ class ConstraintCompiler:
                 markers = {self._vocabulary.token_bytes(id): id for id in specials if id not in self._eos_ids}
                 plain = {word: id for id, word in reversed(list(enumerate(words))) if word}
                 self._by_bytes = {**plain, **markers}
+                self._guard = RunawayGuard(words)
                 self._tokenizer = llguidance_tokenizer(words, specials, self._eos_ids, self._encode)
             return self._tokenizer
 
@@ -232,7 +244,10 @@ class FixedConstraint:
         if self._matcher.is_error() or not mask.any():
             reason = self._matcher.get_error() or "no token may follow"
             raise StructuredOutputError(f"the grammar cannot be followed: {reason.splitlines()[0]}")
-        return mask
+        if self._scan is None:
+            return mask
+        next_token = self._compiler.split(self._ending)[0] if self._ending else None
+        return self._compiler.guard.narrowed(mask, self._scan, next_token)
 
     def commit(self, token: int, num_left: int) -> int | None:
         """See `Constraint`."""

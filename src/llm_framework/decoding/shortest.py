@@ -235,11 +235,19 @@ class _Search:
 
 
 class JsonScan:
-    """Whether a JSON text, given in pieces, stands inside of a string."""
+    """Where a JSON text, given in pieces, stands: inside of a string or not, how far in a number."""
+
+    MAX_DIGITS = 19  # before the point; enough for every 64-bit integer
+    MAX_FRACTION = 17
+    MAX_EXPONENT = 2  # with three the number may be infinite to whoever reads it
+    _REPEATED, _LONGEST_PIECE = 256, 32  # bytes
 
     def __init__(self, in_string: bool = False) -> None:
         self.in_string = in_string
+        self.digits_left = self.MAX_DIGITS
+        """How many digits may follow until the number is longer than anybody wants."""
         self._escaped = False
+        self._tail = b""  # of the string
 
     def copy(self) -> JsonScan:
         """Another one that stands at the same place."""
@@ -254,3 +262,25 @@ class JsonScan:
                 self._escaped = True
             elif byte == 0x22:
                 self.in_string = not self.in_string
+                self._tail = b""
+            elif not self.in_string:
+                self._feed_number(byte)
+        if self.in_string:
+            self._tail = (self._tail + text[text.rfind(b'"') + 1 :])[-self._REPEATED :]
+
+    def repeats(self) -> bool:
+        """Whether the string that is open says the same over and over."""
+        tail = self._tail
+        if len(tail) < self._REPEATED:
+            return False
+        return any(tail[size:] == tail[:-size] for size in range(1, self._LONGEST_PIECE + 1))
+
+    def _feed_number(self, byte: int) -> None:
+        if 0x30 <= byte <= 0x39:
+            self.digits_left -= 1
+        elif byte == 0x2E:
+            self.digits_left = self.MAX_FRACTION
+        elif byte in b"eE":
+            self.digits_left = self.MAX_EXPONENT
+        elif byte not in b"+-":
+            self.digits_left = self.MAX_DIGITS
