@@ -107,6 +107,8 @@ class LocalBackend(ModelBackend):
         with self._lock:
             if self._loaded is None:
                 self._loaded = self.open_model()
+                if self._loaded.constraints is not None:
+                    self._loaded.constraints.prepare()
                 # Also where nobody unloads it: when the backend is forgotten, and when the interpreter ends.
                 self._free = weakref.finalize(self, self._loaded.close)
             return self._loaded

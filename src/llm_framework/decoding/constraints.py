@@ -9,6 +9,7 @@ which no way is short enough is replaced by the first one of that way. All else 
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CACHED = 128
+LARGE_VOCABULARY = 32_768  # tokens; below that preparing takes less than it would cost those who need no constraints
 _NEXT_PART = re.compile(rb"[,}\]]")
 _MAX_SPLITS = 1024
 _LONGEST_TOKEN = 64  # bytes; of the tokens that a way to end is made of
+
+
+_log = logging.getLogger(__name__)
 
 
 class Vocabulary(Protocol):
@@ -89,11 +94,30 @@ class ConstraintCompiler:
         self._vocabulary = vocabulary
         self._eos_ids = sorted(eos_ids)
         self._lock = threading.Lock()
+        self._building = threading.Lock()
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
         self._tokenizer: Any = None
         self._guard: RunawayGuard | None = None
+        self._preparing: threading.Thread | None = None
         self._by_bytes: dict[bytes, int] = {}
         self._splits: dict[bytes, tuple[int, ...]] = {}
+
+    def prepare(self) -> None:
+        """Begin, in a thread, what the first constraint of a large vocabulary would take seconds for."""
+        if self.vocab_size >= LARGE_VOCABULARY and self._preparing is None:
+            self._preparing = threading.Thread(target=self._prepare, name="llm-framework constraints")
+            self._preparing.start()
+
+    def close(self) -> None:
+        """Wait until that has ended. Safe to call twice."""
+        if self._preparing is not None and self._preparing is not threading.current_thread():
+            self._preparing.join()
+
+    def _prepare(self) -> None:
+        try:
+            self._llguidance_tokenizer()
+        except Exception as error:  # the first request that needs it fails with the same, and can be told
+            _log.debug("constraints could not be prepared: %s", error)
 
     def for_request(self, request: InferenceRequest, tools: Sequence[ToolSpec], max_tokens: int) -> Constraint | None:
         """The constraint of a request that offers `tools`, None where it asks for nothing.
@@ -200,12 +224,12 @@ class ConstraintCompiler:
         return _Compiled(tokens, text, min(known, key=lambda way: len(self.split(way)), default=None), is_json)
 
     def _llguidance_tokenizer(self) -> Any:
-        with self._lock:
+        with self._building:
             if self._tokenizer is None:
                 words = [self._vocabulary.token_bytes(id) for id in range(self.vocab_size)]
                 specials = [id for id in range(self.vocab_size) if self._vocabulary.is_special(id)]
                 markers = {self._vocabulary.token_bytes(id): id for id in specials if id not in self._eos_ids}
-                plain = {word: id for id, word in reversed(list(enumerate(words))) if word}
+                plain = {word: id for id, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True) if word}
                 self._by_bytes = {**plain, **markers}
                 self._guard = RunawayGuard(words)
                 self._tokenizer = llguidance_tokenizer(words, specials, self._eos_ids, self._encode)
