@@ -81,7 +81,7 @@ def request(source: str) -> InferenceRequest:
 )
 def test_a_bad_grammar_is_refused_with_its_place(source: str, fault: str) -> None:
     """The error gives the reason, and the line where it is known."""
-    with pytest.raises(InvalidRequestError, match="Lark grammar of response_format cannot be used: .*" + fault):
+    with pytest.raises(InvalidRequestError, match=r"Lark grammar of response_format cannot be used: .*" + fault):
         compiler().for_request(request(source), (), 100)
 
 

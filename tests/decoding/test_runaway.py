@@ -52,7 +52,11 @@ def greedy(schema: Any, wishes: str, num_tokens: int = 1500) -> str:
         ({"type": "number", "minimum": 0, "maximum": 9}, "3.7", "3." + "3" * 17),
         ({"const": 10**24}, "7", str(10**24)),
         ({"enum": [10**20, 10**22]}, "0", str(10**22)),
-        ({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "7", '{"a": ' + "7" * 19 + "}"),
+        (
+            {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]},
+            "7",
+            '{"a": ' + "7" * 19 + "}",
+        ),
     ],
 )
 def test_a_number_ends(schema: Any, wishes: str, text: str) -> None:
@@ -75,7 +79,7 @@ def test_what_a_schema_demands_comes_first(schema: Any) -> None:
 
 def test_bounds_that_no_grammar_keeps_are_refused() -> None:
     """llguidance reads the bounds of integers as 64 bits wide, and would take others for the nearest such number."""
-    with pytest.raises(UnsupportedFeatureError, match="response_format cannot be enforced: .*64 bits"):
+    with pytest.raises(UnsupportedFeatureError, match=r"response_format cannot be enforced: .*64 bits"):
         greedy({"type": "array", "items": {"type": "integer", "minimum": 10**24, "maximum": 10**26}}, "7")
     assert greedy({"type": "integer", "minimum": 0, "maximum": 10**26}, "7") == "7" * 19
 

@@ -229,7 +229,9 @@ class ConstraintCompiler:
                 words = [self._vocabulary.token_bytes(id) for id in range(self.vocab_size)]
                 specials = [id for id in range(self.vocab_size) if self._vocabulary.is_special(id)]
                 markers = {self._vocabulary.token_bytes(id): id for id in specials if id not in self._eos_ids}
-                plain = {word: id for id, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True) if word}
+                plain = {
+                    word: id for id, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True) if word
+                }
                 self._by_bytes = {**plain, **markers}
                 self._guard = RunawayGuard(words)
                 self._tokenizer = llguidance_tokenizer(words, specials, self._eos_ids, self._encode)
