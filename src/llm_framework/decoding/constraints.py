@@ -22,13 +22,14 @@ from ..types import InferenceRequest, ToolSpec
 from . import lark
 from .grammars import Marker, answer_grammar, call_rest_grammar, calls_grammar, literal
 from .matchers import byte_tokenizer, llguidance_tokenizer, matcher
-from .runaway import RunawayGuard
 from .shortest import JsonScan, closing, is_whole, shortest_instance
 from .tool_calls import CALL_START
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .runaway import RunawayGuard
 
 MAX_CACHED = 128
 LARGE_VOCABULARY = 32_768  # tokens; below that preparing takes less than it would cost those who need no constraints
@@ -233,7 +234,7 @@ class ConstraintCompiler:
                     word: id for id, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True) if word
                 }
                 self._by_bytes = {**plain, **markers}
-                self._guard = RunawayGuard(words)
+                self._guard = _runaway_guard(words)
                 self._tokenizer = llguidance_tokenizer(words, specials, self._eos_ids, self._encode)
             return self._tokenizer
 
@@ -386,6 +387,12 @@ class CallConstraint:
         except StructuredOutputError:
             return
         self._call = call
+
+
+def _runaway_guard(words: list[bytes]) -> RunawayGuard:
+    from .runaway import RunawayGuard  # it imports numpy, which loading a model does without
+
+    return RunawayGuard(words)
 
 
 def _answer_builder(request: InferenceRequest) -> Callable[[Sequence[ToolSpec], Marker], str]:
