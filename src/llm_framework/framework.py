@@ -127,9 +127,10 @@ class LLMFramework:
         """The whole response. Besides what `generate_text` takes:
 
         `tools`: `ToolSpec`s, OpenAI-style function dicts, or typed Python functions. `tool_choice`: "auto", "none",
-        "any", or a tool's name. `response_format`: a pydantic class (`.parsed` is its instance), a JSON schema or a
-        regular expression. `max_retries`, and `fallbacks` (model names), for this call. `strict_parameters=False`
-        leaves out what the model cannot take, and lists it, instead of raising. `metadata` travels with the request.
+        "any", or a tool's name. `response_format`: a pydantic class (`.parsed` is its instance), a JSON schema, a
+        regular expression, or a `ResponseFormat` (which may hold a grammar). `max_retries`, and `fallbacks` (model
+        names), for this call. `strict_parameters=False` leaves out what the model cannot take, and lists it, instead of
+        raising. `metadata` travels with the request.
         """
         return await _fold(self._stream(_Call(prompt, dict(options), streaming=False)))
 

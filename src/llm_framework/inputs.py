@@ -31,7 +31,8 @@ class GenerateOptions(TypedDict, total=False):
 
     The fields of `GenerationConfig` mean what they mean there. `timeout` is in seconds, for everything. `tools`:
     `ToolSpec`s, OpenAI-style function dicts, or typed Python functions. `tool_choice`: "auto", "none", "any" or a
-    tool's name. `response_format`: a pydantic class, a JSON schema or a regular expression. `fallbacks`: model names.
+    tool's name. `response_format`: a pydantic class, a JSON schema, a regular expression or a `ResponseFormat`.
+    `fallbacks`: model names.
     `strict_parameters` False leaves out what the model cannot take, and lists it, instead of raising.
     """
 

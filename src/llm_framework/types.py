@@ -186,7 +186,8 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The form the answer's text must have: `schema` (a JSON schema) or `regex`; exactly one is set.
+    """The form the answer's text must have: `schema` (a JSON schema), `regex` or `lark` (a grammar in llguidance's
+    dialect of Lark, for models on this machine); exactly one is set.
 
     `python_type` is what `InferenceResponse.parsed` becomes an instance of (a pydantic class), where one was given.
     """
@@ -196,10 +197,16 @@ class ResponseFormat:
     name: str = "answer"
     strict: bool = True
     python_type: Any = field(default=None, compare=False)
+    lark: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.schema is None) == (self.regex is None):
-            raise InvalidRequestError("a response_format is either a JSON schema or a regular expression")
+        if [self.schema, self.regex, self.lark].count(None) != 2:
+            message = "a response_format is exactly one of a JSON schema, a regular expression and a Lark grammar"
+            raise InvalidRequestError(message)
+        for name in ("regex", "lark"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidRequestError(f"{name} of a response_format is a str, not {type(value).__name__}")
 
 
 @dataclass(frozen=True, slots=True)

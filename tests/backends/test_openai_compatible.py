@@ -274,6 +274,8 @@ async def test_response_formats(serve: Serve, tmp_path: Path) -> None:
         assert server.body["response_format"] == {"type": "json_object"}
         with pytest.raises(errors.UnsupportedFeatureError, match="regular expression"):
             await framework.generate("hi", response_format="[a-z]+")
+        with pytest.raises(errors.UnsupportedFeatureError, match="Lark grammar"):
+            await framework.generate("hi", response_format=ResponseFormat(lark='start: "a"'))
     async with framework_of(server, tmp_path, local={"provider": "deepseek"}) as framework:
         await framework.generate("hi", response_format=City)
         assert server.body["response_format"] == {"type": "json_object"}

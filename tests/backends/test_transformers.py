@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import transformers
 
 from llm_framework.backends.torch_engine import TorchEngine, TorchRow
 from llm_framework.backends.transformers import HubModel, HuggingFaceBackend
+from llm_framework.decoding import lark
 from llm_framework.errors import (
     ConfigurationError,
     ContextOverflowError,
@@ -29,11 +31,19 @@ from llm_framework.errors import (
     MissingDependencyError,
     ModelLoadError,
     ProviderUnavailableError,
+    UnsupportedFeatureError,
 )
 from llm_framework.native.backend import GemmaNativeBackend
 from llm_framework.registry import ModelInfo, ModelRegistry
 from llm_framework.testing import check_backend
-from llm_framework.types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse, ResponseBuilder
+from llm_framework.types import (
+    Chunk,
+    GenerationConfig,
+    InferenceRequest,
+    InferenceResponse,
+    ResponseBuilder,
+    ResponseFormat,
+)
 
 PROMPTS = [
     "Hello!", "Who are you?", "What can you do?", "Thank you!", "Count from one to twenty in words.",
@@ -108,6 +118,24 @@ async def test_the_bundled_model_answers_as_in_our_own_engine(backend: HuggingFa
 async def test_it_keeps_the_contract(bundled_path: Path) -> None:
     """The contract of every backend, tools in the history included."""
     await check_backend(HuggingFaceBackend, info(bundled_path), {"device": "cpu"}, tools=True)
+
+
+async def test_an_answer_keeps_to_a_grammar(backend: HuggingFaceBackend) -> None:
+    """Masks hold an answer to a grammar here too, to the end of its budget."""
+    source = 'start: item (", " item)*\nitem: NAME "(" [item] ")"\nNAME: /[a-z]+/'
+    for seed in range(3):
+        form = ResponseFormat(lark=source)
+        got = await answer(backend, replace(request(temperature=2.0, seed=seed), response_format=form))
+        assert lark.matches(source, got.text)
+
+
+async def test_a_grammar_is_refused_where_calls_are_in_the_way(make_model: Callable[..., Path]) -> None:
+    """A model whose own template writes calls is held to no grammar, and says so."""
+    folder = make_model("Qwen2", template="{{ messages[0]['content'] }}{% if tools %}<tool_call>{% endif %}")
+    backend = HuggingFaceBackend(info(folder), {"device": "cpu"})
+    with pytest.raises(UnsupportedFeatureError, match="no Lark grammar"):
+        await answer(backend, replace(request(), response_format=ResponseFormat(lark='start: "a"')))
+    await backend.unload_model()
 
 
 async def test_an_answer_is_streamed(backend: HuggingFaceBackend) -> None:

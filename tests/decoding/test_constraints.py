@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
+from llm_framework.decoding import constraints
 from llm_framework.decoding.constraints import Constraint, ConstraintCompiler
 from llm_framework.decoding.grammars import prepared, unanchored
 from llm_framework.decoding.shortest import shortest_instance
@@ -226,6 +228,23 @@ def test_a_grammar_is_compiled_once() -> None:
     assert second is not None
     feed(first, '{"age')
     feed(second, '{"name')
+
+
+def test_a_large_vocabulary_is_prepared_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first constraint finds it done; the thread ends by itself, and closing waits for it. A small one starts no
+    thread."""
+    before = set(threading.enumerate())
+    made = compiler()
+    made.prepare()
+    assert set(threading.enumerate()) == before
+    monkeypatch.setattr(constraints, "LARGE_VOCABULARY", PADDED)
+    made.prepare()
+    made.prepare()
+    made.close()
+    made.close()
+    assert set(threading.enumerate()) == before
+    assert made._tokenizer is not None
+    feed(made.for_request(InferenceRequest("x", **schema(**PERSON)), (), 100), '{"age": 3}')  # type: ignore[arg-type]
 
 
 def test_formats_that_nothing_enforces_are_remarks() -> None:

@@ -166,6 +166,14 @@ def test_a_regular_expression_is_asked_for() -> None:
     assert choose_dialect().parser(request).feed("```a") == ["```a"]
 
 
+def test_a_grammar_is_asked_for() -> None:
+    """The prompt shows the grammar, and the answer is read as it is."""
+    request = InferenceRequest("Hi", response_format=ResponseFormat(lark='start: "a"\n'))
+    turns = choose_dialect().turns(request)
+    assert turns[0]["content"] == 'Reply only with text that this grammar (Lark) allows:\nstart: "a"'
+    assert choose_dialect().parser(request).feed("```a") == ["```a"]
+
+
 def test_everything_that_is_not_the_dialects_own_is_quoted() -> None:
     """All text from outside goes through `quote`; the dialect's own markers do not."""
     parts: tuple[str | Part, ...] = ("T", ToolCall("1", "f", {"a": "A"}))

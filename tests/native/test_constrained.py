@@ -19,6 +19,7 @@ import jsonschema
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from llm_framework.decoding import lark
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 from llm_framework.native.backend import GemmaNativeBackend, LoadedModel
 from llm_framework.registry import ModelInfo
@@ -162,6 +163,16 @@ async def test_an_answer_matches_a_regular_expression(backend: GemmaNativeBacken
             backend, response_format=ResponseFormat(regex=regex), temperature=2.0, seed=seed, max_tokens=12
         )
         assert re.fullmatch(regex, got.text)
+        assert got.finish_reason == "stop"
+
+
+async def test_an_answer_keeps_to_a_grammar(backend: GemmaNativeBackend) -> None:
+    """A Lark grammar holds whatever the temperature, and where the tokens run out."""
+    source = 'start: item (", " item)*\nitem: NAME "(" [item] ")"\nNAME: /[a-z]+/'
+    for seed in range(6):
+        form = ResponseFormat(lark=source)
+        got = await answer(backend, response_format=form, temperature=2.0, seed=seed, max_tokens=10 + 5 * seed)
+        assert lark.matches(source, got.text)
         assert got.finish_reason == "stop"
 
 

@@ -192,6 +192,47 @@ async def test_a_late_mask_holds_up_no_one_else(scheduler: Scheduler, model: Nat
     assert await tokens(held) == [300, 20]
 
 
+async def test_a_late_commit_holds_up_no_one_else(scheduler: Scheduler, model: NativeModel) -> None:
+    """While a constraint is still at the last token, the others go on; the token is delivered when it is done."""
+    gate, entered = threading.Event(), threading.Event()
+
+    class Slow(Only):
+        def commit(self, token: int, num_left: int) -> int:
+            entered.set()
+            assert gate.wait(20)
+            return super().commit(token, num_left)
+
+    constraint = Slow([300, 20], model.config.vocab_size)
+    constraint.gate.set()
+    held = submit(scheduler, constraint=constraint)
+    assert await asyncio.to_thread(entered.wait, 20)
+    assert len(await tokens(submit(scheduler, max_tokens=20))) == 20
+    gate.set()
+    assert await tokens(held) == [300, 20]
+
+
+async def test_a_constraint_that_fails_in_the_middle_delivers_what_it_took(
+    scheduler: Scheduler, model: NativeModel
+) -> None:
+    """Where the next mask cannot be made, the token before it arrives, and then the error; whatever the error is, it
+    arrives as one of ours."""
+    for fault, expected in ((StructuredOutputError("too much"), "too much"), (KeyError("bug"), "constraint failed")):
+
+        class Failing(Only):
+            def mask(self, fault: Exception = fault) -> np.ndarray[Any, np.dtype[np.uint32]] | None:
+                if len(self._left) == 1:
+                    raise fault
+                return super().mask()
+
+        constraint = Failing([300, 20], model.config.vocab_size)
+        constraint.gate.set()
+        generation = submit(scheduler, constraint=constraint)
+        if isinstance(fault, StructuredOutputError):
+            assert (await anext(generation)).token == 300
+        with pytest.raises(StructuredOutputError, match=expected):
+            await tokens(generation)
+
+
 async def test_a_constraint_that_fails_ends_its_own_request(scheduler: Scheduler, model: NativeModel) -> None:
     """Its error reaches its consumer; a request beside it goes on."""
 

@@ -319,7 +319,8 @@ class FrameworkChatModel(StructuredOutputModel):
                 OpenAI's dict; None and False leave it to the model.
             strict: Ask providers that know strict schemas to hold to them; local models always do.
             parallel_tool_calls: False keeps the first call of an answer only.
-            response_format: The form of the answer that is no call: a class, a JSON schema or OpenAI's dict.
+            response_format: The form of the answer that is no call: a class, a JSON schema, OpenAI's dict, or the
+                framework's `ResponseFormat` (a regular expression, a grammar).
             kwargs: Further options of the call.
 
         Raises:
@@ -329,7 +330,7 @@ class FrameworkChatModel(StructuredOutputModel):
         bound = {
             "tool_choice": translate_tools.tool_choice_name(tool_choice, translate_tools.names_of(as_dicts)),
             "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format and translate_tools.openai_response_format(response_format, strict),
+            "response_format": translate_tools.bound_response_format(response_format, strict),
         }
         return self.bind(tools=as_dicts, **{k: v for k, v in bound.items() if v is not None}, **kwargs)
 

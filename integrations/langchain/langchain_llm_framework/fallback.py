@@ -248,7 +248,7 @@ class FallbackChatModel(StructuredOutputModel):
         as_dicts = translate_tools.openai_tools(tools)
         choice = translate_tools.tool_choice_name(tool_choice, translate_tools.names_of(as_dicts))
         if kwargs.get("response_format") is not None:
-            kwargs["response_format"] = translate_tools.openai_response_format(kwargs["response_format"])
+            kwargs["response_format"] = translate_tools.bound_response_format(kwargs["response_format"])
         given = {"tool_choice": choice, **kwargs}
         options = {"tools": as_dicts, **{name: value for name, value in given.items() if value is not None}}
         self._members(options)  # what a member refuses, it refuses here and not in the middle of a run

@@ -62,6 +62,11 @@ def tool_choice_name(choice: Any, names: Sequence[str]) -> str | None:
     return str(choice)
 
 
+def bound_response_format(value: Any, strict: bool | None = None) -> Any:
+    """What is bound for a response format: OpenAI's dict, or the framework's own, which can hold more."""
+    return value if value is None or isinstance(value, ResponseFormat) else openai_response_format(value, strict)
+
+
 def openai_response_format(value: Any, strict: bool | None = None) -> dict[str, Any]:
     """A response format as OpenAI writes it, from a class, a JSON schema or such a dict."""
     if isinstance(value, Mapping) and value.get("type") in ("json_schema", "json_object", "text"):

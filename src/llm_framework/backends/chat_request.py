@@ -223,6 +223,11 @@ def _tool_choice(choice: str, tools: Sequence[ToolSpec], gateway: Gateway) -> An
 
 
 def _ask_for_form(body: dict[str, Any], form: ResponseFormat, gateway: Gateway) -> None:
+    if form.lark is not None:
+        message = (
+            f"{gateway.name} holds no answer to a Lark grammar, which models on this machine do; give a JSON schema"
+        )
+        raise UnsupportedFeatureError(message, feature="response_format lark")
     if form.regex is not None:
         if gateway.regex_field is None:
             message = f"{gateway.name} holds no answer to a regular expression; give a JSON schema"

@@ -107,6 +107,8 @@ class LocalBackend(ModelBackend):
         with self._lock:
             if self._loaded is None:
                 self._loaded = self.open_model()
+                if self._loaded.constraints is not None:
+                    self._loaded.constraints.prepare()
                 # Also where nobody unloads it: when the backend is forgotten, and when the interpreter ends.
                 self._free = weakref.finalize(self, self._loaded.close)
             return self._loaded
@@ -125,7 +127,7 @@ class LocalBackend(ModelBackend):
         return await to_thread.run_sync(loaded.prompt, request, abandon_on_cancel=True)
 
     async def _constrain(self, loaded: LocalModel, request: InferenceRequest, num_prompt: int) -> Constraint | None:
-        if loaded.constraints is None or (request.response_format is None and not offered_tools(request)):
+        if request.response_format is None and (loaded.constraints is None or not offered_tools(request)):
             return None
         from anyio import to_thread
 
@@ -175,6 +177,7 @@ class LocalModel(ABC):
     def constraint(self, request: InferenceRequest, num_prompt: int) -> Constraint | None:
         """What holds the answer to the form that the request asks for. Takes milliseconds where the form is new."""
         if self.constraints is None:
+            self._check_unconstrained(request)
             return None
         try:
             max_tokens = self._max_tokens(request.config, num_prompt)
@@ -182,6 +185,11 @@ class LocalModel(ABC):
         except LLMFrameworkError as error:
             error.model = error.model or self.name
             raise
+
+    def _check_unconstrained(self, request: InferenceRequest) -> None:
+        if request.response_format is not None and request.response_format.lark is not None:
+            message = f"{self.name} is held to no Lark grammar, as its calls are written in another way; ask for JSON"
+            raise UnsupportedFeatureError(message, feature="response_format lark", model=self.name)
 
     def submit(self, prompt: list[int], request: InferenceRequest, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""

@@ -73,6 +73,8 @@ class HubModel(LocalModel):
     def close(self) -> None:
         """Stop the scheduler and free the model. Safe to call twice."""
         self.scheduler.close()
+        if self.constraints is not None:
+            self.constraints.close()
         self.engine.close()
 
 

@@ -9,6 +9,7 @@ which no way is short enough is replaced by the first one of that way. All else 
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -18,18 +19,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
 from ..types import InferenceRequest, ToolSpec
+from . import lark
 from .grammars import Marker, answer_grammar, call_rest_grammar, calls_grammar, literal
-from .shortest import JsonScan, closing, shortest_instance
+from .matchers import byte_tokenizer, llguidance_tokenizer, matcher
+from .shortest import JsonScan, closing, is_whole, shortest_instance
 from .tool_calls import CALL_START
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .runaway import RunawayGuard
+
 MAX_CACHED = 128
+LARGE_VOCABULARY = 32_768  # tokens; below that preparing takes less than it would cost those who need no constraints
 _NEXT_PART = re.compile(rb"[,}\]]")
 _MAX_SPLITS = 1024
 _LONGEST_TOKEN = 64  # bytes; of the tokens that a way to end is made of
+
+
+_log = logging.getLogger(__name__)
 
 
 class Vocabulary(Protocol):
@@ -86,10 +95,30 @@ class ConstraintCompiler:
         self._vocabulary = vocabulary
         self._eos_ids = sorted(eos_ids)
         self._lock = threading.Lock()
+        self._building = threading.Lock()
         self._cache: OrderedDict[str, _Compiled] = OrderedDict()
-        self._tokenizers: tuple[Any, Any] | None = None
+        self._tokenizer: Any = None
+        self._guard: RunawayGuard | None = None
+        self._preparing: threading.Thread | None = None
         self._by_bytes: dict[bytes, int] = {}
         self._splits: dict[bytes, tuple[int, ...]] = {}
+
+    def prepare(self) -> None:
+        """Begin, in a thread, what the first constraint of a large vocabulary would take seconds for."""
+        if self.vocab_size >= LARGE_VOCABULARY and self._preparing is None:
+            self._preparing = threading.Thread(target=self._prepare, name="llm-framework constraints")
+            self._preparing.start()
+
+    def close(self) -> None:
+        """Wait until that has ended. Safe to call twice."""
+        if self._preparing is not None and self._preparing is not threading.current_thread():
+            self._preparing.join()
+
+    def _prepare(self) -> None:
+        try:
+            self._llguidance_tokenizer()
+        except Exception as error:  # the first request that needs it fails with the same, and can be told
+            _log.debug("constraints could not be prepared: %s", error)
 
     def for_request(self, request: InferenceRequest, tools: Sequence[ToolSpec], max_tokens: int) -> Constraint | None:
         """The constraint of a request that offers `tools`, None where it asks for nothing.
@@ -101,6 +130,8 @@ class ConstraintCompiler:
             return self._fixed(calls_grammar, tools, _shortest_call(tools), max_tokens, "tool_choice")
         if request.response_format is not None:
             form = request.response_format
+            if form.lark is not None:
+                lark.check(form.lark)
             shortest = None if form.schema is None else shortest_instance(form.schema)
             build = _answer_builder(request)
             return self._fixed(build, tools, shortest, max_tokens, "response_format", form.schema is not None)
@@ -117,7 +148,10 @@ class ConstraintCompiler:
         is_json: bool = True,
     ) -> _Compiled:
         """The grammar that `build` writes, compiled, from the cache where it was used lately."""
-        source = build(tools, self._marker)
+        try:
+            source = build(tools, self._marker)
+        except UnsupportedFeatureError as error:
+            raise UnsupportedFeatureError(f"{feature} cannot be enforced: {error}", feature=feature) from None
         with self._lock:
             found = self._cache.get(source)
             if found is not None:
@@ -129,6 +163,12 @@ class ConstraintCompiler:
             while len(self._cache) > MAX_CACHED:
                 self._cache.popitem(last=False)
         return compiled
+
+    @property
+    def guard(self) -> RunawayGuard:
+        """What keeps numbers and strings from running away; there once a grammar was compiled."""
+        assert self._guard is not None
+        return self._guard
 
     def special(self, name: str) -> int | None:
         """The id of a special token, or None."""
@@ -164,6 +204,9 @@ class ConstraintCompiler:
     ) -> FixedConstraint:  # fmt: skip
         compiled = self.compile(build, tools, shortest, feature, is_json)
         constraint = FixedConstraint(self, compiled)
+        if constraint.num_needed is None and not is_json:
+            message = f"{feature} cannot be enforced: no text of it was found that comes to an end"
+            raise UnsupportedFeatureError(message, feature=feature)
         if constraint.num_needed is not None and constraint.num_needed > max_tokens:
             message = (
                 f"max_tokens leaves room for {max_tokens} tokens, and the shortest answer that {feature} allows needs "
@@ -173,29 +216,27 @@ class ConstraintCompiler:
         return constraint
 
     def _compile(self, source: str, text_source: str, shortest: str | None, feature: str, is_json: bool) -> _Compiled:
-        tokenizer, bytes_tokenizer = self._llguidance_tokenizers()
-        tokens = _matcher(tokenizer, source, feature)
-        text = _matcher(bytes_tokenizer, text_source, feature)
+        tokens = _matcher(self._llguidance_tokenizer(), source, feature)
+        text = _matcher(byte_tokenizer(), text_source, feature)
         ways = [closing(text, JsonScan() if is_json else None)]
-        if shortest is not None and _is_whole(text, shortest.encode()):
+        if shortest is not None and is_whole(text, shortest.encode()):
             ways.append(shortest.encode())
         known = [way for way in ways if way is not None]
         return _Compiled(tokens, text, min(known, key=lambda way: len(self.split(way)), default=None), is_json)
 
-    def _llguidance_tokenizers(self) -> tuple[Any, Any]:
-        with self._lock:
-            if self._tokenizers is None:
+    def _llguidance_tokenizer(self) -> Any:
+        with self._building:
+            if self._tokenizer is None:
                 words = [self._vocabulary.token_bytes(id) for id in range(self.vocab_size)]
                 specials = [id for id in range(self.vocab_size) if self._vocabulary.is_special(id)]
                 markers = {self._vocabulary.token_bytes(id): id for id in specials if id not in self._eos_ids}
-                plain = {word: id for id, word in reversed(list(enumerate(words))) if word}
+                plain = {
+                    word: id for id, word in zip(range(len(words) - 1, -1, -1), reversed(words), strict=True) if word
+                }
                 self._by_bytes = {**plain, **markers}
-                byte_words = [bytes([byte]) for byte in range(256)] + [b"<end>"]
-                self._tokenizers = (
-                    _llguidance_tokenizer(words, specials, self._eos_ids, self._encode),
-                    _llguidance_tokenizer(byte_words, [256], [256], list),
-                )
-            return self._tokenizers
+                self._guard = _runaway_guard(words)
+                self._tokenizer = llguidance_tokenizer(words, specials, self._eos_ids, self._encode)
+            return self._tokenizer
 
     def _encode(self, text: bytes) -> list[int]:
         return self._vocabulary.encode(text.decode("utf-8", "replace"), parse_special=False)
@@ -214,7 +255,7 @@ class FixedConstraint:
         self._matcher = compiled.tokens.deep_copy()
         self._text = compiled.text.deep_copy()
         self._scan = JsonScan() if compiled.is_json else None
-        self._ending = compiled.shortest
+        self._ending = self._found = compiled.shortest
 
     @property
     def num_needed(self) -> int | None:
@@ -230,7 +271,10 @@ class FixedConstraint:
         if self._matcher.is_error() or not mask.any():
             reason = self._matcher.get_error() or "no token may follow"
             raise StructuredOutputError(f"the grammar cannot be followed: {reason.splitlines()[0]}")
-        return mask
+        if self._scan is None:
+            return mask
+        next_token = self._compiler.split(self._ending)[0] if self._ending else None
+        return self._compiler.guard.narrowed(mask, self._scan, next_token)
 
     def commit(self, token: int, num_left: int) -> int | None:
         """See `Constraint`."""
@@ -273,13 +317,15 @@ class FixedConstraint:
         if ending is not None:
             next_part = _NEXT_PART.search(ending, 1)
             for at in (0, next_part.start()) if next_part else (0,):
-                if _is_whole(text, ending[at:]):
+                if is_whole(text, ending[at:]):
                     return ending[at:]
         scan = None
         if self._scan is not None:
             scan = self._scan.copy()
             scan.feed(word)
-        return closing(text, scan)
+        found = closing(text, scan, [known for known in (ending, self._found) if known])
+        self._found = found or self._found
+        return found
 
 
 class CallConstraint:
@@ -343,6 +389,12 @@ class CallConstraint:
         self._call = call
 
 
+def _runaway_guard(words: list[bytes]) -> RunawayGuard:
+    from .runaway import RunawayGuard  # it imports numpy, which loading a model does without
+
+    return RunawayGuard(words)
+
+
 def _answer_builder(request: InferenceRequest) -> Callable[[Sequence[ToolSpec], Marker], str]:
     form = request.response_format
     assert form is not None
@@ -365,43 +417,8 @@ def _shortest_call(tools: Sequence[ToolSpec]) -> str | None:
 
 
 def _matcher(tokenizer: Any, source: str, feature: str) -> Any:
-    from llguidance import LLMatcher
-
-    matcher = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0)
-    if matcher.is_error():
-        reason = " ".join(matcher.get_error().split())
+    made = matcher(tokenizer, source)
+    if made.is_error():
+        reason = " ".join(made.get_error().split())
         raise UnsupportedFeatureError(f"{feature} cannot be enforced: {reason[:300]}", feature=feature)
-    return matcher
-
-
-def _is_whole(matcher: Any, text: bytes) -> bool:
-    """Whether the text may end after `text`."""
-    state = matcher.deep_copy()
-    return bool(state.consume_tokens(list(text))) and bool(state.is_accepting())
-
-
-def _llguidance_tokenizer(
-    words: list[bytes], specials: list[int], eos_ids: list[int], encode: Callable[[bytes], list[int]]
-) -> Any:
-    from llguidance import LLTokenizer, TokenizerWrapper
-
-    wrapper = TokenizerWrapper(_Words(words, specials, eos_ids[0], encode))
-    return LLTokenizer(wrapper, n_vocab=len(words), eos_token=eos_ids)
-
-
-class _Words:
-    """A vocabulary in the form that llguidance reads."""
-
-    def __init__(
-        self, words: list[bytes], specials: list[int], eos_id: int, encode: Callable[[bytes], list[int]]
-    ) -> None:
-        self.tokens = words
-        self.special_token_ids = specials
-        self.eos_token_id = eos_id
-        self.bos_token_id = None
-        self._encode = encode
-
-    def __call__(self, text: bytes) -> list[int]:
-        """The ids of a text in which no special token stands. Where only one text may follow, the model gets to choose
-        its first token alone, so these have to be the tokens that it was trained on."""
-        return self._encode(text)
+    return made

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
+from ..errors import UnsupportedFeatureError
 from ..types import ResponseFormat, ToolSpec
 from .tool_calls import CALL_END, CALL_START
 
@@ -35,7 +36,11 @@ def literal(text: str) -> str:
 def answer_grammar(form: ResponseFormat, tools: Sequence[ToolSpec] = (), marker: Marker = literal) -> str:
     """An answer of `form`; or, where tools are offered beside it, calls of them."""
     rules = calls_rules(tools, marker) if tools else []
+    if form.lark is not None and not tools:
+        return form.lark  # as it is: its own settings and rules count
     start = "start: answer | calls" if tools else "start: answer"
+    if form.lark is not None:
+        return "\n".join([start, f"answer: %lark {{\n{form.lark}\n}}", *rules])
     if form.regex is not None:
         import llguidance
 
@@ -87,6 +92,8 @@ def prepared(schema: Mapping[str, Any]) -> dict[str, Any]:
     model is not led to invent fields. Left open are objects that several subschemas describe together.
     """
     nodes = list(subschemas(schema))
+    for node in nodes:
+        _check_bounds(node)
     close = not any("allOf" in node or ("properties" in node and any(k in node for k in _COMBINED)) for node in nodes)
     result = _prepared(schema, close)
     assert isinstance(result, dict)
@@ -126,6 +133,21 @@ def _prepared(schema: Any, close: bool) -> Any:
     if close and _is_closable(result):
         result["additionalProperties"] = False
     return result
+
+
+def _check_bounds(schema: Mapping[str, Any]) -> None:
+    """llguidance would take a bound beyond 64 bits for the last number that has so many."""
+    low = [schema.get(name) for name in ("minimum", "exclusiveMinimum")]
+    high = [schema.get(name) for name in ("maximum", "exclusiveMaximum")]
+    beyond = [bound for bound in low if _is_number(bound) and bound >= 2**63]
+    beyond += [bound for bound in high if _is_number(bound) and bound < -(2**63)]
+    if beyond:
+        message = f"no number beyond 64 bits can be asked for, and {beyond[0]} is a bound"
+        raise UnsupportedFeatureError(message, feature="response_format")
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_closable(schema: Mapping[str, Any]) -> bool:

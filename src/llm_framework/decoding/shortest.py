@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from itertools import count
 from typing import Any
 
 _MAX_DEPTH = 24
 _MAX_CLOSING = 4096  # bytes
-_MAX_STATES = 3000
+_MAX_STATES = 1500
+_MAX_ALIKE = 2
 _END = 256  # the byte vocabulary's end token
 
 # What is tried first where a value ends or begins.
-_OUTSIDE = b'}]"0123456789tfn-.[{ \n,:eE<'
+_OUTSIDE = b'}]"0123456789tfn-.[{:, \neE<'
+_CLOSERS = frozenset(b")]}>'\"`/;\n.")
+_USUAL = b")]}>'\"`/;\n.,:= <([{_-+*|&%$#@!?\\0129aAbexzEZ\t"
+_MANY = 40
 _INSIDE = b'"a0-AbcdefghijklmnopqrstuvwxyzBCDEFGHIJKLMNOPQRSTUVWXYZ123456789'
 
 
@@ -120,13 +125,17 @@ def _dumps(value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- from a matcher state
-def closing(matcher: Any, scan: JsonScan | None) -> bytes | None:
+def closing(matcher: Any, scan: JsonScan | None, endings: Iterable[bytes] = ()) -> bytes | None:
     """Bytes that end the text on which `matcher` (llguidance's, over single bytes) stands; None where none are found.
 
-    `scan` has read the same text; None: it is no JSON.
+    `scan` has read the same text; None: it is no JSON. `endings` ended the text shortly before: mostly few bytes lead
+    back to one of them.
     """
-    found = None if scan is None else _direct(matcher, scan.copy())
-    return _search(matcher) if found is None else found
+    if scan is not None:
+        found = _direct(matcher, scan.copy())
+        return _search(matcher, endings) if found is None else found
+    found = _search(matcher, endings)
+    return _direct(matcher, JsonScan()) if found is None else found
 
 
 def _direct(matcher: Any, scan: JsonScan) -> bytes | None:
@@ -166,33 +175,79 @@ def _forced_length(state: Any, byte: int) -> int:
     return len(branch.compute_ff_bytes())
 
 
-def _search(matcher: Any) -> bytes | None:
-    """Shortest first. States of the same length that allow the same bytes count as one."""
-    order = count()
-    queue: list[tuple[int, int, bytes, Any]] = [(0, next(order), b"", matcher.deep_copy())]
-    seen: set[tuple[int, bool, bytes]] = set()
-    while queue and len(seen) < _MAX_STATES:
-        length, _, path, state = heapq.heappop(queue)
-        if state.is_accepting():
-            return path
-        for byte in allowed_bytes(state):
-            branch = state.deep_copy()
-            branch.consume_token(byte)
-            forced = b"" if branch.is_accepting() else branch.compute_ff_bytes()
-            branch.consume_tokens(list(forced))
-            key = (length + 1 + len(forced), branch.is_accepting(), branch.compute_logit_bias())
-            if key not in seen and not branch.is_error():
-                seen.add(key)
-                heapq.heappush(queue, (key[0], next(order), path + bytes([byte]) + forced, branch))
-    return None
+def _search(matcher: Any, endings: Iterable[bytes]) -> bytes | None:
+    """Shortest first: among the usual bytes, and where that finds nothing, among all."""
+    found = _Search(matcher, _usual, endings).run()
+    return _Search(matcher, sorted, endings).run() if found is None else found
+
+
+def is_whole(matcher: Any, text: bytes) -> bool:
+    """Whether the text on which `matcher` stands may end after `text`."""
+    state = matcher.deep_copy()
+    return bool(state.consume_tokens(list(text))) and bool(state.is_accepting())
+
+
+def _usual(allowed: list[int]) -> list[int]:
+    """Of many bytes a few: what may close something first, as of states that look the same the earliest are kept."""
+    if len(allowed) <= _MANY:
+        return sorted(allowed, key=lambda byte: byte not in _CLOSERS)
+    choice = set(allowed)
+    return [byte for byte in _USUAL if byte in choice] or allowed
+
+
+class _Search:
+    """A search for the shortest end. Where a text stands in its grammar cannot be seen, so states of the same length
+    count as alike where they, and those they came from, allow the same bytes; a few of each kind are kept."""
+
+    def __init__(self, matcher: Any, choose: Callable[[list[int]], list[int]], endings: Iterable[bytes]) -> None:
+        self._choose = choose
+        self._endings = [ending[at:] for ending in endings for at in range(min(3, len(ending)))]
+        self._order = count()
+        self._queue: list[tuple[int, int, bytes, Any, Hashable]] = []
+        self._seen: Counter[Hashable] = Counter()
+        self._num_states = 0
+        self._push(matcher.deep_copy(), b"", (None, None))
+
+    def run(self) -> bytes | None:
+        """The end; None where there is none, or none near enough."""
+        while self._queue and self._num_states < _MAX_STATES:
+            _, _, path, state, kinds = heapq.heappop(self._queue)
+            if state.is_accepting():
+                return path
+            found = next((ending for ending in self._endings if is_whole(state, ending)), None)
+            if found is not None:
+                return path + found
+            for byte in self._choose(allowed_bytes(state)):
+                branch = state.deep_copy()
+                branch.consume_token(byte)
+                forced = b"" if branch.is_accepting() else branch.compute_ff_bytes()
+                branch.consume_tokens(list(forced))
+                self._push(branch, path + bytes([byte]) + forced, kinds)
+        return None
+
+    def _push(self, state: Any, path: bytes, kinds: Any) -> None:
+        kinds = (*kinds[-2:], (state.is_accepting(), hash(state.compute_logit_bias())))
+        key = (len(path), kinds)
+        self._seen[key] += 1
+        if self._seen[key] <= _MAX_ALIKE and len(path) <= _MAX_CLOSING and not state.is_error():
+            self._num_states += 1
+            heapq.heappush(self._queue, (len(path), next(self._order), path, state, kinds))
 
 
 class JsonScan:
-    """Whether a JSON text, given in pieces, stands inside of a string."""
+    """Where a JSON text, given in pieces, stands: inside of a string or not, how far in a number."""
+
+    MAX_DIGITS = 19  # before the point; enough for every 64-bit integer
+    MAX_FRACTION = 17
+    MAX_EXPONENT = 2  # with three the number may be infinite to whoever reads it
+    _REPEATED, _LONGEST_PIECE = 256, 32  # bytes
 
     def __init__(self, in_string: bool = False) -> None:
         self.in_string = in_string
+        self.digits_left = self.MAX_DIGITS
+        """How many digits may follow until the number is longer than anybody wants."""
         self._escaped = False
+        self._tail = b""  # of the string
 
     def copy(self) -> JsonScan:
         """Another one that stands at the same place."""
@@ -207,3 +262,25 @@ class JsonScan:
                 self._escaped = True
             elif byte == 0x22:
                 self.in_string = not self.in_string
+                self._tail = b""
+            elif not self.in_string:
+                self._feed_number(byte)
+        if self.in_string:
+            self._tail = (self._tail + text[text.rfind(b'"') + 1 :])[-self._REPEATED :]
+
+    def repeats(self) -> bool:
+        """Whether the string that is open says the same over and over."""
+        tail = self._tail
+        if len(tail) < self._REPEATED:
+            return False
+        return any(tail[size:] == tail[:-size] for size in range(1, self._LONGEST_PIECE + 1))
+
+    def _feed_number(self, byte: int) -> None:
+        if 0x30 <= byte <= 0x39:
+            self.digits_left -= 1
+        elif byte == 0x2E:
+            self.digits_left = self.MAX_FRACTION
+        elif byte in b"eE":
+            self.digits_left = self.MAX_EXPONENT
+        elif byte not in b"+-":
+            self.digits_left = self.MAX_DIGITS

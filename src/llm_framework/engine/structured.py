@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..decoding import lark
 from ..errors import StructuredOutputError
 from ..types import InferenceResponse, ResponseFormat
 
@@ -23,6 +24,10 @@ def parse(response: InferenceResponse, form: ResponseFormat) -> Any:
     if form.regex is not None:
         if re.fullmatch(form.regex, response.text, re.DOTALL) is None:
             raise _error(response, f"does not match the regular expression {form.regex!r}")
+        return response.text
+    if form.lark is not None:
+        if not lark.matches(form.lark, response.text):
+            raise _error(response, "is not what the Lark grammar allows")
         return response.text
     value = _decode(response)
     if form.python_type is not None:

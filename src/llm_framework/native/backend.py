@@ -50,6 +50,8 @@ class LoadedModel(LocalModel):
     def close(self) -> None:
         """Stop the scheduler and free the model. Safe to call twice."""
         self.scheduler.close()
+        if self.constraints is not None:
+            self.constraints.close()
         self.model.close()
 
 

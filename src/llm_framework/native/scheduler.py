@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import LLMFrameworkError, ProviderUnavailableError, StructuredOutputError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 64
 PREFILL_TOKENS = 256
-MASK_PATIENCE = 0.002  # seconds that a step waits for masks that are not ready; after that it goes without those rows
+MASK_PATIENCE = 0.002  # seconds that a step waits for constraints that are not done; after that it goes without those
 MASK_THREADS = 2
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ class Generation:
         self.num_left = max_tokens
         self.stop_ids = stop_ids
         self.constraint = constraint
-        self.mask: Future[Mask] | None = None  # of the next token; None where nothing constrains it
+        self.constrained = False  # whether the constraint has begun
+        self.turn: Future[Turn] | None = None  # what the constraint is at; the request takes no part in steps meanwhile
+        self.mask: Mask = None  # of the next token
         self.decoding = False
         self.cancelled = False
         self.wake: Callable[[], None] = _nothing
@@ -235,43 +237,81 @@ def advance(slot: Slot, sampled: Sampled | None) -> Delivery | None:
     return Delivery(generation, event)
 
 
-# --------------------------------------------------------------------------------------------------------------- masks
-class MaskMaker:
-    """Makes the masks of constrained requests, beside the engine and not in its way.
+# --------------------------------------------------------------------------------------------------------- constraints
+class ConstraintThreads:
+    """Where constraints work: beside the engine and not in its way. Most tokens take them microseconds, but some far
+    longer, and there is more than one request.
 
-    A request whose mask is not ready is left out of a step, so that it alone waits. All of this is for the scheduler's
-    thread to call.
+    A request whose constraint is not done is left out of a step, so that it alone waits. All of this is for the
+    scheduler's thread to call.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._pool: ThreadPoolExecutor | None = None
 
-    def begin(self, generation: Generation) -> None:
-        """Start to make the mask of the request's next token."""
-        if generation.constraint is not None:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(MASK_THREADS, thread_name_prefix=f"llm-framework masks {self._name}")
-            generation.mask = self._pool.submit(generation.constraint.mask)
+    def follow(self, slot: Slot, sampled: Sampled) -> None:
+        """Commit what was drawn for the slot's request, and make the mask of its next token."""
+        slot.generation.turn = self._submit(_follow, slot, sampled)
 
-    def ready(self, active: Sequence[Generation]) -> list[Generation]:
-        """Those of `active` that can take part in a step, after a moment's wait for the others; perhaps none."""
+    def settle(self, active: Sequence[Generation]) -> list[Delivery]:
+        """What came of the work on `active`, after a moment's wait for what is not done. Those whose `turn` is None
+        afterwards can take part in a step."""
         for generation in active:
-            if generation.mask is None:
-                self.begin(generation)
-        late = [g.mask for g in active if g.mask is not None and not g.mask.done()]
-        if late:
-            wait_for(late, MASK_PATIENCE)
-        return [generation for generation in active if not _is_late(generation)]
+            if generation.constraint is not None and not generation.constrained:
+                generation.constrained = True
+                generation.turn = self._submit(_first_turn, generation.constraint)
+        running = [generation.turn for generation in active if generation.turn is not None]
+        if running:
+            wait_for(running, MASK_PATIENCE)
+        told = [_taken(generation) for generation in active if generation.turn is not None and generation.turn.done()]
+        return [delivery for delivery in told if delivery is not None]
 
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
+    def _submit(self, work: Callable[..., Turn], *arguments: Any) -> Future[Turn]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(MASK_THREADS, thread_name_prefix=f"llm-framework masks {self._name}")
+        return self._pool.submit(work, *arguments)
 
-def _is_late(generation: Generation) -> bool:
-    return generation.mask is not None and not generation.mask.done()
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a constraint made of a token: what the consumer is told, and the mask of the next token."""
+
+    delivery: Delivery | None
+    mask: Mask
+
+
+def _first_turn(constraint: Constraint) -> Turn:
+    return Turn(None, constraint.mask())
+
+
+def _follow(slot: Slot, sampled: Sampled) -> Turn:
+    delivery = advance(slot, sampled)
+    constraint = slot.generation.constraint
+    if constraint is None or delivery is None or delivery.ended:
+        return Turn(delivery, None)
+    try:
+        return Turn(delivery, constraint.mask())
+    except StructuredOutputError as error:
+        return Turn(replace(delivery, ended=True, error=error), None)
+
+
+def _taken(generation: Generation) -> Delivery | None:
+    """The result of the turn that is done; what it raised ends the request."""
+    turn, generation.turn = generation.turn, None
+    assert turn is not None
+    error = turn.exception()
+    if error is None:
+        generation.mask = turn.result().mask
+        return turn.result().delivery
+    if not isinstance(error, LLMFrameworkError):
+        error = StructuredOutputError(f"the constraint failed: {type(error).__name__}: {error}")
+    return Delivery(generation, ended=True, error=error)
 
 
 # ----------------------------------------------------------------------------------------------------------- scheduler
@@ -300,7 +340,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._active: list[Generation] = []  # the thread's own
         self._thread: threading.Thread | None = None
-        self._masks = MaskMaker(name)
+        self._constraints = ConstraintThreads(name)
         self._pid = os.getpid()
         _open_schedulers.add(self)
 
@@ -370,15 +410,14 @@ class Scheduler:
     def _run(self) -> None:
         try:
             while self._admit():
-                slots = plan_step(self._masks.ready(self._active), self._prefill_tokens)
+                self._hand_out(self._constraints.settle(self._active))
+                slots = plan_step([g for g in self._active if g.turn is None], self._prefill_tokens)
                 if not slots:
                     continue
                 self._active = rotate_prefills(self._active, slots)
-                deliveries = self._step(slots)
-                self._retire(deliveries)
-                self._deliver(deliveries)
+                self._hand_out(self._step(slots))
         finally:
-            self._masks.close()
+            self._constraints.close()
             self._fail_all()
 
     def _admit(self) -> bool:
@@ -417,10 +456,12 @@ class Scheduler:
             sampled = self._engine.step([self._row(slot) for slot in slots])
         except Exception as error:
             return self._after_failure(slots, error)
-        told = [advance(slot, token) for slot, token in zip(slots, sampled, strict=True)]
-        for slot, delivery in zip(slots, told, strict=True):
-            if slot.samples and (delivery is None or not delivery.ended):
-                self._masks.begin(slot.generation)
+        told: list[Delivery | None] = []
+        for slot, token in zip(slots, sampled, strict=True):
+            if token is not None and slot.generation.constraint is not None:
+                self._constraints.follow(slot, token)
+            else:
+                told.append(advance(slot, token))
         return [delivery for delivery in told if delivery is not None]
 
     def _row(self, slot: Slot) -> Any:
@@ -433,11 +474,9 @@ class Scheduler:
             return self._make_row(generation.sequence, tokens, None)
         if generation.mask is None:
             return self._make_row(generation.sequence, tokens, generation.sampler)
-        return self._make_row(generation.sequence, tokens, generation.sampler, generation.mask.result())
+        return self._make_row(generation.sequence, tokens, generation.sampler, generation.mask)
 
     def _after_failure(self, slots: Sequence[Slot], error: Exception) -> list[Delivery]:
-        if len(slots) == 1 and isinstance(error, StructuredOutputError):
-            return [Delivery(slots[0].generation, ended=True, error=error)]
         if len(slots) == 1:
             _log.warning("%s: a request failed in the engine: %s", self._name, error)
             return [Delivery(slots[0].generation, ended=True, error=self._failed(error))]
@@ -448,6 +487,10 @@ class Scheduler:
             else:
                 deliveries.append(Delivery(slot.generation, ended=True, error=self._failed(error)))
         return deliveries
+
+    def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
+        self._retire(deliveries)
+        self._deliver(deliveries)
 
     def _retire(self, deliveries: Iterable[Delivery]) -> None:
         now = time.monotonic()

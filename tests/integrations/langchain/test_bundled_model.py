@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import tool
 
 from langchain_llm_framework import FrameworkChatModel
-from llm_framework import LLMFramework
+from llm_framework import LLMFramework, ResponseFormat
 
 COUNTRIES = [{"country": name} for name in ("France", "Italy", "Spain", "Japan")]
 
@@ -231,3 +232,15 @@ async def test_agent_streams_tokens() -> None:
     request = {"messages": [("user", "What is 3 plus 4?")]}
     pieces = [p async for p, _ in agent.astream(request, {"recursion_limit": 12}, stream_mode="messages")]
     assert any(isinstance(piece, AIMessageChunk) for piece in pieces)
+
+
+def test_an_answer_keeps_to_a_grammar(model: FrameworkChatModel) -> None:
+    """A grammar is taken in a call, bound, and bound beside tools."""
+    form = ResponseFormat(lark='start: "[" WORD ("; " WORD)* "]"\nWORD: /[a-z]{3,6}/')
+    for asked in (
+        model,
+        model.bind(response_format=form),
+        model.bind_tools([add], response_format=form, temperature=1),
+    ):
+        answer = asked.invoke("hello", **({"response_format": form} if asked is model else {}))
+        assert answer.tool_calls or re.fullmatch(r"\[[a-z]{3,6}(; [a-z]{3,6})*\]", answer.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from llama_index.core.prompts import PromptTemplate
 from pydantic import BaseModel
 
 from llama_index.llms.llm_framework import FrameworkLLM
-from llm_framework import LLMFramework
+from llm_framework import LLMFramework, ResponseFormat
 
 CHAT = [ChatMessage(role="system", content="Answer briefly."), ChatMessage(role="user", content="hello")]
 
@@ -234,3 +235,14 @@ def test_query_engine_runs(llm: FrameworkLLM) -> None:
     response = index.as_query_engine(llm=llm).query("Which colour is the sky?")
     assert response.source_nodes
     assert isinstance(response.response, str)
+
+
+def test_an_answer_keeps_to_a_grammar() -> None:
+    """A grammar is taken in a call, chat or completion."""
+    form = ResponseFormat(lark='start: "[" WORD ("; " WORD)* "]"\nWORD: /[a-z]{3,6}/')
+    model = FrameworkLLM(max_tokens=30)
+    for text in (
+        model.complete("hello", response_format=form).text,
+        model.chat(CHAT, response_format=form).message.content,
+    ):
+        assert re.fullmatch(r"\[[a-z]{3,6}(; [a-z]{3,6})*\]", str(text))

@@ -98,7 +98,9 @@ def framed_tools(declarations: Iterable[str]) -> str:
 
 
 def answer_form_text(response_format: ResponseFormat) -> str:
-    """The wish for JSON of a schema's form, or for text that matches a regular expression."""
+    """The wish for JSON of a schema's form, or for text that matches a regular expression or a grammar."""
+    if response_format.lark is not None:
+        return f"Reply only with text that this grammar (Lark) allows:\n{response_format.lark.strip()}"
     if response_format.schema is None:
         return f"Reply only with text that matches this regular expression:\n{response_format.regex}"
     return f"Reply only with JSON of this form:\n{type_text(response_format.schema)}"

@@ -31,7 +31,8 @@ class TemplatedDialect:
         """Calls are looked for only where tools were offered."""
         if offered_tools(request):
             return self.call_parser()
-        return PlainText() if request.response_format is None else JsonText()
+        form = request.response_format
+        return PlainText() if form is None or form.schema is None else JsonText()
 
     def tools(self, request: InferenceRequest, quote: Quote = str) -> Tools | None:
         """The offered tools."""
