@@ -198,13 +198,18 @@ class SyncStream(Generic[T], Iterator[T]):
         return self
 
     def __next__(self) -> T:
-        if self._done:
-            raise StopIteration
         try:
-            item = self._items.get()
+            return self._next()
+        except Exception:
+            raise
         except BaseException:  # an interrupt
             self.close()
             raise
+
+    def _next(self) -> T:
+        if self._done:
+            raise StopIteration
+        item = self._items.get()
         if not isinstance(item, _End):
             return item
         self._done = True

@@ -185,7 +185,7 @@ async def test_embed_needs_a_model_that_can(framework: LLMFramework, backend: Fa
 async def test_models_are_listed_with_those_the_configuration_names(tmp_path: Path) -> None:
     """The list holds the bundled model, registered ones and the cloud models of the configuration, and is filtered."""
     framework = LLMFramework(LLMConfig(models_dir=str(tmp_path), fallback_models=["gpt-4o", "nobody"]))
-    framework.registry.register_model(ModelInfo("v", ModelType.EMBEDDING, "fake"))
+    framework.registry.register_model(ModelInfo("v", ModelType.EMBEDDING, "fake"), persist=False)
     assert [info.name for info in framework.list_models()] == ["gpt-4o", "tiny-chat", "v"]
     assert [info.name for info in framework.list_models(local_only=True)] == ["tiny-chat", "v"]
     assert [info.name for info in framework.list_models(model_type="embedding")] == ["v"]

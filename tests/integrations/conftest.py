@@ -45,7 +45,7 @@ def scripted(tmp_path: Path) -> Iterator[Callable[..., Scripted]]:
     def make(*answers: Answer) -> Scripted:
         framework = LLMFramework({"models_dir": str(tmp_path), "default_model": "scripted", "max_retries": 0})
         info = ModelInfo("scripted", backend_type="fake", context_length=1000, is_local=True)
-        framework.registry.register_model(info)
+        framework.registry.register_model(info, persist=False)
         backend = FakeBackend(info, answers=answers)
         framework.plugin_manager.register_plugin(ScriptPlugin(backend))
         opened.append(framework.__enter__())
