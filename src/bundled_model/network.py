@@ -69,7 +69,7 @@ def rope(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """One key/value head is shared by all query heads: they are stacked into one tall matrix."""
+    """The query heads that share a key/value head are stacked into one tall matrix."""
 
     def __init__(self, c: Config, local: bool) -> None:
         super().__init__()
@@ -84,19 +84,20 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, past: Past | None = None) -> Tensor:
         c = self.c
         b, t, _ = x.shape
-        h = c.num_attention_heads
-        q = self.q_norm(self.q_proj(x).view(b, t, h, c.head_dim)).transpose(1, 2)
-        k = self.k_norm(self.k_proj(x))
-        v = self.v_proj(x)
+        h, kv, d = c.num_attention_heads, c.num_key_value_heads, c.head_dim
+        q = self.q_norm(self.q_proj(x).view(b, t, h, d)).transpose(1, 2)
+        k = self.k_norm(self.k_proj(x).view(b, t, kv, d)).transpose(1, 2)
+        v = self.v_proj(x).view(b, t, kv, d).transpose(1, 2)
         q, k = rope(q, cos, sin).to(v.dtype), rope(k, cos, sin).to(v.dtype)
         if past is not None:
             if past[0] is not None and past[1] is not None:
-                k, v = torch.cat([past[0], k], 1), torch.cat([past[1], v], 1)
+                k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
             past[0], past[1] = k, v
         # written out, because the fused CPU kernel is several times slower in the backward pass
-        scores = torch.bmm(q.reshape(b, h * t, c.head_dim), k.transpose(1, 2)).view(b, h, t, -1)
-        weights = torch.softmax(scores * c.head_dim ** -0.5 + mask.to(scores.dtype), -1)
-        y = torch.bmm(weights.to(v.dtype).view(b, h * t, -1), v).view(b, h, t, c.head_dim)
+        k, v = k.reshape(b * kv, -1, d), v.reshape(b * kv, -1, d)
+        scores = torch.bmm(q.reshape(b * kv, h // kv * t, d), k.transpose(1, 2)).view(b, h, t, -1)
+        weights = torch.softmax(scores * d ** -0.5 + mask.to(scores.dtype), -1)
+        y = torch.bmm(weights.to(v.dtype).view(b * kv, h // kv * t, -1), v).view(b, h, t, d)
         out: Tensor = self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
         return out
 
@@ -170,7 +171,7 @@ class Gemma3(nn.Module):
         c = self.c
         start = 0
         if pasts is not None and pasts[0][0] is not None:
-            start = pasts[0][0].shape[1]
+            start = pasts[0][0].shape[2]
         stop = start + ids.shape[1]
         x = self.model.embed_tokens(ids) * math.sqrt(c.hidden_size)
         masks = self.masks(start, stop, lefts)

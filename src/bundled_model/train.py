@@ -168,7 +168,7 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     torch.manual_seed(a.seed)
     out = Path(a.out)
     codec = Codec(out / "tokenizer.model")
-    config = Config(vocab_size=codec.size, hidden_size=a.hidden, intermediate_size=a.ffn, num_hidden_layers=a.layers, sliding_window=a.window)
+    config = Config(vocab_size=codec.size, hidden_size=a.hidden, intermediate_size=a.ffn, num_hidden_layers=a.layers, num_key_value_heads=a.kv_heads, sliding_window=a.window)
     source = out if a.resume else Path(a.init) if a.init else None
     model = Gemma3.load(source) if source else Gemma3(config)
     state = torch.load(out / "state.pt", weights_only=False) if a.resume else {}
@@ -251,6 +251,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden", type=int, default=256)
     add("--ffn", type=int, default=576)
     add("--layers", type=int, default=6)
+    add("--kv-heads", type=int, default=1)
     add("--window", type=int, default=512)
     add("--budget", type=int, default=2048, help="tokens a batch and process")
     add("--max-len", type=int, default=1024)
