@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv(name, str(home / name.lower()))
     patch.setenv("LLM_FRAMEWORK_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
     patch.setenv("HF_HUB_OFFLINE", "1")
+    # A runner in the background may hand down an ignored Ctrl-C, which the programs that tests start would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     patch.undo()
 

@@ -14,6 +14,7 @@ from llm_framework.errors import InvalidRequestError, ModelLoadError
 from llm_framework.native.tokenizer import Tokenizer, load_tokenizer
 
 BUNDLED = Path(__import__("llm_framework").__file__).parent / "bundled" / "tiny-chat" / "tokenizer.model"
+VOCAB_SIZE = json.loads(BUNDLED.with_name("config.json").read_text())["vocab_size"]
 TEXTS = [
     "Hello, world", "a  b   c", " lead and trail ", "\n\nnew\nlines", "naïve façade 😀 日本", '{"a": [1, 2.5]}', "",
     "tab\tand\x00nul", "<b>html</b>", "<0x41> is no byte",
@@ -89,7 +90,7 @@ def load_tokenizer_once() -> Tokenizer:
 
 def test_specials_and_ends(tokenizer: Tokenizer) -> None:
     """Both libraries give the same begin and end tokens, size, and specials, silent or not."""
-    assert (tokenizer.bos_id, tokenizer.eos_ids, tokenizer.vocab_size) == (2, {1, 5}, 2560)
+    assert (tokenizer.bos_id, tokenizer.eos_ids, tokenizer.vocab_size) == (2, {1, 5}, VOCAB_SIZE)
     assert set(tokenizer.specials) >= {"<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>", "<tool_call>"}
     assert not any(tokenizer.is_special(id) for id in tokenizer.encode("a text\n"))
     turn, call = tokenizer.id_of("<start_of_turn>"), tokenizer.id_of("<tool_call>")
@@ -166,7 +167,7 @@ def test_a_folder_is_searched(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match="neither"):
         load_tokenizer(tmp_path, tmp_path)
     shutil.copy(BUNDLED, tmp_path)
-    assert load_tokenizer(tmp_path, tmp_path).vocab_size == 2560
+    assert load_tokenizer(tmp_path, tmp_path).vocab_size == VOCAB_SIZE
 
 
 @pytest.mark.parametrize(
@@ -198,10 +199,10 @@ def test_html_tags_stay_text(tmp_path: Path) -> None:
     """Gemma keeps HTML tags whole without meaning anything by them: they are no specials."""
     path = as_tokenizer_json(tmp_path)
     raw = json.loads(path.read_text())
-    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2560, "content": "<table>"})
-    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": 2561, "content": "<unused7>"})
+    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": VOCAB_SIZE, "content": "<table>"})
+    raw["added_tokens"].append({**raw["added_tokens"][-1], "id": VOCAB_SIZE + 1, "content": "<unused7>"})
     path.write_text(json.dumps(raw))
     tokenizer = load_tokenizer(path, path)
-    assert tokenizer.encode("<table>", parse_special=False) == [2560]
-    assert 2561 not in tokenizer.encode("<unused7>", parse_special=False)
+    assert tokenizer.encode("<table>", parse_special=False) == [VOCAB_SIZE]
+    assert VOCAB_SIZE + 1 not in tokenizer.encode("<unused7>", parse_special=False)
     assert tokenizer.is_silent(2561)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 
@@ -33,9 +32,3 @@ class TestBundledModel(ChatModelIntegrationTests):
     @property
     def model_override_value(self) -> str:
         return "tiny-chat"
-
-    @pytest.mark.xfail(
-        reason="the bundled model cannot copy every Chinese or Japanese name", raises=AssertionError, strict=False
-    )
-    def test_unicode_tool_call_integration(self, model: BaseChatModel) -> None:  # type: ignore[override]
-        super().test_unicode_tool_call_integration(model)

@@ -37,9 +37,3 @@ class TestTransformers(ChatModelIntegrationTests):
     @property
     def model_override_value(self) -> str:
         return "transformers:tiny-chat"
-
-    @pytest.mark.xfail(
-        reason="the bundled model cannot copy every Chinese or Japanese name", raises=AssertionError, strict=False
-    )
-    def test_unicode_tool_call_integration(self, model: BaseChatModel) -> None:  # type: ignore[override]
-        super().test_unicode_tool_call_integration(model)
