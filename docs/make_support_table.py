@@ -68,7 +68,9 @@ LLAMA_INDEX: dict[str, tuple[str, ...]] = {
     "`AgentWorkflow`": ("test_agent_workflow",),
     "query engines": ("test_query_engine_runs", "test_summary_index", "test_keyword_table"),
     "query engines with `output_cls`": ("test_query_engine_with_a_form",),
+    "documents longer than the context": ("test_long_documents_fit", "test_the_tokenizer_travels"),
     "chat engines": ("test_chat_engines",),
+    "user grammars": ("test_an_answer_keeps_to_a_grammar",),
     "cancelling": ("test_closing_a_stream_stops_the_engine",),
     "pickling": ("test_pickled_llm_answers_the_same",),
 }
