@@ -23,6 +23,8 @@ from .errors import LLMFrameworkError, RequestCancelledError
 
 T = TypeVar("T")
 CLEAN_UP_TIME = 10.0  # seconds that a cancelled call may take to close its streams before we stop waiting for it
+# Seconds. A signal that comes just before a thread blocks wakes nobody: so nothing blocks for ever.
+WAKE = 0.5
 
 
 class _Portal:
@@ -90,7 +92,8 @@ def run(function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
     call = _Call(functools.partial(function, *args, **kwargs))
     try:
         call.start()
-        call.ended.wait()
+        while not call.ended.wait(WAKE):
+            pass
     except BaseException:  # an interrupt
         call.cancel()
         raise
@@ -209,13 +212,20 @@ class SyncStream(Generic[T], Iterator[T]):
     def _next(self) -> T:
         if self._done:
             raise StopIteration
-        item = self._items.get()
+        item = self._get()
         if not isinstance(item, _End):
             return item
         self._done = True
         if item.error is not None:
             raise item.error
         raise StopIteration
+
+    def _get(self) -> T | _End:
+        while True:
+            try:
+                return self._items.get(timeout=WAKE)
+            except queue.Empty:
+                pass
 
     def close(self) -> None:
         """Stop the work and wait until it has cleaned up. Safe to call twice."""
