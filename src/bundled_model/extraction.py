@@ -134,7 +134,7 @@ def seed_case(w: Words) -> Case:
 
 def case(w: Words) -> Case:
     """A text, the fields asked for, and the object; not every value of the text is asked for."""
-    if w.chance(.6) and forms_of(w.split):
+    if w.chance(.6):
         return seed_case(w)
     s = w.one(SITUATIONS)
     values = {f.id: _value(w, f) for f in s.fields}

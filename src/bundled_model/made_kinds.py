@@ -5,7 +5,7 @@ action, the same action on another object, words that exist nowhere else.
 """
 from __future__ import annotations
 
-from .related import concept_kind, concepts
+from .related import concept_kind
 from .tool_kinds import Kind, Param
 from .words import ADJ, NOUN, VERB, Words, a_an
 
@@ -151,7 +151,7 @@ def sibling(w: Words, kind: Kind) -> Kind:
     return make(w, kind.about[1])
 
 
-MAKERS = (attribute, attribute, attribute, action, action, invented, by_word, by_word, by_word, *((concept_kind,) * 4 if concepts() else ()))
+MAKERS = (attribute, attribute, attribute, action, action, invented, by_word, by_word, by_word, concept_kind, concept_kind, concept_kind, concept_kind)
 
 
 def made_kind(w: Words) -> Kind:

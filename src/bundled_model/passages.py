@@ -438,7 +438,7 @@ def summary(w: Words) -> dict[str, Any]:
 # ---------------------------------------------------------------- documents written by hand
 def _shelf(w: Words) -> tuple[Told, list[Told]]:
     """The document to ask about and others that a retriever could have returned with it."""
-    docs = documents_of(w.split) or documents_of("train")
+    docs = documents_of(w.split)
     i = int(w.r.random() * len(docs))
     # documents of a family stand together: the same sort of facts about another subject
     near = docs[max(0, i - 3):i] + docs[i + 1:i + 4]
@@ -467,9 +467,7 @@ def _asked(w: Words, d: Told) -> tuple[int, str, str]:
 
 
 def document(w: Words) -> dict[str, Any]:
-    """One or two questions on one of a few documents; now and then it is not there."""
-    if not documents_of("train"):
-        return question(w)
+    """Questions on one of a few documents; now and then the answer is not there."""
     d, others = _shelf(w)
     form = w.one((0, 0, 1, 2, 3, 4, 5))
     n, q, a = _asked(w, d)

@@ -101,4 +101,4 @@ def word_of(w: Words) -> dict[str, Any]:
     return sample("word_of", [("user", q), ("model", words[i])], answer=words[i])
 
 
-SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"topic": topic, "word_of": word_of} if concepts() else {}
+SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"topic": topic, "word_of": word_of}

@@ -320,7 +320,7 @@ def make_tools(w: Words, kind: Kind, n: int) -> list[Use]:
 
 
 def choose_kind(w: Words) -> Kind:
-    if w.chance(.5) and groups_of(w.split):
+    if w.chance(.5):
         return w.one(w.one(groups_of(w.split)))
     return made_kind(w) if w.chance(.4) else w.one(SEEN)
 
