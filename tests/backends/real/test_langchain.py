@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import BaseChatModel
-from langchain_tests.integration_tests import ChatModelIntegrationTests
 from servers.real_server import need_llama_cpp_python
+from standard_suite import StandardIntegrationTests
 
-from langchain_llm_framework import FrameworkChatModel
 from llm_framework import LLMFramework, errors
 
 from .conftest import KEY, StartServer
@@ -23,7 +22,7 @@ need_llama_cpp_python()
 RAMBLES = "the server holds the model to the form, but not the small model, which was not shown the tool, to an end"
 
 
-class TestLlamaCppPython(ChatModelIntegrationTests):
+class TestLlamaCppPython(StandardIntegrationTests):
     """Everything is on but images, documents, sound and video."""
 
     framework: LLMFramework
@@ -40,20 +39,8 @@ class TestLlamaCppPython(ChatModelIntegrationTests):
                 yield
 
     @property
-    def chat_model_class(self) -> type[BaseChatModel]:
-        return FrameworkChatModel
-
-    @property
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "local:tiny-chat", "framework": self.framework, "temperature": 0}
-
-    @property
-    def supports_json_mode(self) -> bool:
-        return True
-
-    @property
-    def supports_anthropic_inputs(self) -> bool:
-        return True
 
     @property
     def model_override_value(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_tests.integration_tests import ChatModelIntegrationTests
+from standard_suite import StandardIntegrationTests
 
 from langchain_llm_framework import FallbackChatModel
 
 
-class TestFallback(ChatModelIntegrationTests):
+class TestFallback(StandardIntegrationTests):
     """The bundled model answers for one that does not exist; it reads text only."""
 
     @property
@@ -24,14 +24,6 @@ class TestFallback(ChatModelIntegrationTests):
     @property
     def standard_chat_model_params(self) -> dict[str, Any]:
         return {"stop": []}
-
-    @property
-    def supports_json_mode(self) -> bool:
-        return True
-
-    @property
-    def supports_anthropic_inputs(self) -> bool:
-        return True
 
     @property
     def model_override_value(self) -> str:

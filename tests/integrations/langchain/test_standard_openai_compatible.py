@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from langchain_core.language_models import BaseChatModel
-from langchain_tests.integration_tests import ChatModelIntegrationTests
 from servers import small_model
 from servers.chat_server import ChatServer
+from standard_suite import StandardIntegrationTests
 
-from langchain_llm_framework import FrameworkChatModel
 
-
-class TestOpenAICompatible(ChatModelIntegrationTests):
+class TestOpenAICompatible(StandardIntegrationTests):
     """Everything is on but images, which these tests would fetch from the network, documents, sound and video."""
 
     server: ChatServer
@@ -29,20 +26,8 @@ class TestOpenAICompatible(ChatModelIntegrationTests):
             yield
 
     @property
-    def chat_model_class(self) -> type[BaseChatModel]:
-        return FrameworkChatModel
-
-    @property
     def chat_model_params(self) -> dict[str, Any]:
         return {"model": "small", "base_url": self.server.url, "api_key": "sk-standard-tests"}
-
-    @property
-    def supports_json_mode(self) -> bool:
-        return True
-
-    @property
-    def supports_anthropic_inputs(self) -> bool:
-        return True
 
     @property
     def model_override_value(self) -> str:
