@@ -146,6 +146,18 @@ def test_a_probe_that_is_refused_shows_that_the_target_is_up(breaker: CircuitBre
     assert breaker.state == "closed"
 
 
+def test_a_probe_that_hangs_does_not_hold_the_place_for_ever(breaker: CircuitBreaker, clock: Clock) -> None:
+    """A probe that shows nothing for a minute does not keep the next one from trying."""
+    fail(breaker)
+    clock.now += 30
+    first = breaker.admit()
+    clock.now += 59
+    with pytest.raises(ProviderUnavailableError, match="being tried"):
+        breaker.admit()
+    clock.now += 1
+    assert breaker.admit() not in (0, first)
+
+
 def test_stragglers_do_not_prolong_the_cooldown(breaker: CircuitBreaker, clock: Clock) -> None:
     """A call that began before and fails after the opening changes nothing; one that is answered closes."""
     fail(breaker)

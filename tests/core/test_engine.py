@@ -344,7 +344,7 @@ async def test_a_backend_that_cannot_be_closed_does_not_hold_the_deadline_up(
     tmp_path: Path, stream: type[StuckStream] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing may take a tenth of the deadline, and is then given up."""
-    monkeypatch.setattr("llm_framework.engine.running.CLOSE_TIME", 1e6)
+    monkeypatch.setattr("llm_framework.engine.running.LONGEST_OVERTIME", 1e6)
     bench = Bench(tmp_path)
     stuck = StuckBackend(bench.backend.model_info)
     monkeypatch.setattr(bench.backend, "stream", (lambda _: stream()) if stream else stuck.stream)

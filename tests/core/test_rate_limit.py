@@ -20,6 +20,7 @@ from llm_framework import (
     RateLimitError,
     Usage,
 )
+from llm_framework.backends.protocols import rate_limit_headers
 from llm_framework.engine.rate_limit import Meter, RateLimiter, estimated_tokens
 from llm_framework.testing import Answer, FakeBackend
 from llm_framework.types import GenerationConfig, ImagePart, Message
@@ -187,6 +188,29 @@ def test_the_estimate() -> None:
     assert estimated_tokens(InferenceRequest(messages=(image,), config=config)) == 1200
 
 
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [
+        (
+            {"x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499",
+             "x-ratelimit-reset-requests": "120ms", "x-ratelimit-remaining-tokens": "9",
+             "x-ratelimit-reset-tokens": "1m2s"},
+            {"requests_limit": 500, "requests_remaining": 499, "requests_reset": 0.12, "tokens_remaining": 9,
+             "tokens_reset": 62.0},
+        ),
+        (
+            {"anthropic-ratelimit-tokens-limit": "8", "anthropic-ratelimit-tokens-remaining": "0",
+             "anthropic-ratelimit-tokens-reset": "2000-01-01T00:00:00Z"},
+            {"tokens_limit": 8, "tokens_remaining": 0, "tokens_reset": 0.0},
+        ),
+        ({"x-ratelimit-remaining-requests": "many"}, {}),
+    ],
+)  # fmt: skip
+def test_the_headers(headers: dict[str, str], said: dict[str, float]) -> None:
+    """What is left, what full is and when it is full again is read from both makers' headers."""
+    assert rate_limit_headers.read(headers) == said
+
+
 # ----------------------------------------------------------------------------------------------------- in the engine
 class Bench:
     """An engine with one fake model, "m", whose provider has limits."""
@@ -257,6 +281,21 @@ async def test_headers_hold_the_next_request_back(tmp_path: Path) -> None:
         await bench.ask(timeout=5)
     assert 5 < caught.value.retry_after <= 50  # type: ignore[operator]
     assert len(bench.backend.requests) == 1
+
+
+async def test_who_would_wait_for_a_slot_behind_those_who_wait_is_told_at_once(tmp_path: Path) -> None:
+    """The rate limits are looked at before the queue for a slot, in which those who wait for them stand."""
+    bench = Bench(tmp_path, "ok", requests_per_minute=1)
+    await bench.ask()
+    rates = bench.engine._targets.of(bench.backend.model_info).rates
+    waiting = [asyncio.ensure_future(bench.ask()) for _ in range(50)]
+    while len(rates._waiters) < 4:  # noqa: ASYNC110 - it tells nobody that it waits
+        await asyncio.sleep(0.001)
+    with pytest.raises(RateLimitError):
+        await bench.ask(timeout=20)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_a_cancelled_waiter_leaves_the_queue(tmp_path: Path) -> None:

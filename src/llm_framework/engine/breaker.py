@@ -27,7 +27,8 @@ from ..errors import (
 
 State = Literal["closed", "open", "half_open"]
 
-PROBE_PATIENCE = 1.0  # seconds; the wait that is advised to those who come while a probe is on its way
+PROBE_WAIT = 1.0  # seconds; the wait that is advised to those who come while a probe is on its way
+PROBE_TIME = 60.0  # seconds; a probe that shows nothing for so long does not keep others from probing
 _MAX_REASON = 200  # characters of the last failure that the error repeats
 _DOWN = (ProviderUnavailableError, ConnectionFailedError, BadResponseError)
 _DOWN_LIMITS = ("connect", "first_token", "attempt")  # the total one is the caller's own, and may just be short
@@ -51,6 +52,7 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until: float | None = None
         self._probe = self._probes = 0  # the number of the one on its way (0: none), and of all so far
+        self._probe_until = 0.0
         self._reason = ""
 
     @property
@@ -77,6 +79,7 @@ class CircuitBreaker:
                 return 0
             self._probes += 1
             self._probe = self._probes
+            self._probe_until = self._clock() + max(PROBE_TIME, self._cooldown)
             return self._probe
 
     def succeeded(self) -> None:
@@ -115,11 +118,12 @@ class CircuitBreaker:
         """Whether the next call would be the probe; False where the target is not left alone. Raises while it is."""
         if self._open_until is None:
             return False
-        left = self._open_until - self._clock()
+        now = self._clock()
+        left = self._open_until - now
         if left > 0:
             raise self._error(left, f"is not asked again before {_clock_time(left)} ({left:.1f} s from now)")
-        if self._probe:
-            raise self._error(min(PROBE_PATIENCE, self._cooldown), "is being tried by another call just now")
+        if self._probe and now < self._probe_until:
+            raise self._error(min(PROBE_WAIT, self._cooldown), "is being tried by another call just now")
         return True
 
     def _error(self, wait: float, what: str) -> ProviderUnavailableError:

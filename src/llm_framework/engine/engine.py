@@ -184,6 +184,7 @@ class InferenceEngine:
     async def _take_slot(self, run: RunningRequest, held: AsyncExitStack) -> None:
         limiter = self._limiter_of(run.info)
         if not limiter.acquire_nowait():
+            run.check_rate()
             started = time.monotonic()
             limit = run.deadline._replace(name="queue") if run.deadline else None
             await run.interrupter.step(limiter.acquire, limit)
@@ -250,7 +251,7 @@ class InferenceEngine:
     async def _finish(self, run: RunningRequest) -> Chunk:
         """The last chunk, with the whole response as the post hooks leave it."""
         if not run.is_counted:
-            await run.interrupter.step(run.count, run.deadline)
+            await run.interrupter.step(run.count)  # it has a limit of its own: a whole answer is not lost for it
         response = run.response()
 
         async def hooks() -> InferenceResponse:
@@ -322,7 +323,7 @@ async def _close(stream: Any, run: RunningRequest) -> None:
     close = getattr(stream, "aclose", None)
     if close is None or (isinstance(stream, AsyncGeneratorType) and stream.ag_frame is None):  # it has ended
         return
-    with anyio.move_on_after(run.close_time(), shield=True):
+    with anyio.move_on_after(run.overtime(), shield=True):
         try:
             await close()
         except Exception as error:

@@ -183,18 +183,23 @@ class RateLimiter:
                 return None
             return self._spend(now, tokens)
 
+    def check(self, tokens: float, deadline: float | None) -> None:
+        """Raise what `acquire` would raise now."""
+        with self._lock:
+            self._wait(self._fitting(tokens), deadline, behind_all=True)
+
     async def acquire(self, tokens: float, deadline: float | None = None) -> Spending:
         """Wait for that leave. Raises `RateLimitError` as soon as it is known that it comes after `deadline`, a moment
         on the clock."""
         waiter = _Waiter(self._fitting(tokens))
         with self._lock:
-            self._check(waiter, len(self._waiters) + 1, deadline)
+            self._wait(waiter.tokens, deadline, behind_all=True)
             self._waiters.append(waiter)
         try:
             while True:
                 with self._lock:
                     first = self._waiters[0] is waiter
-                    wait = self._check(waiter, 1, deadline) if first else math.inf
+                    wait = self._wait(waiter.tokens, deadline) if first else math.inf
                     if wait <= 0:
                         return self._spend(self._clock(), waiter.tokens)
                     if waiter.future.done():
@@ -236,18 +241,20 @@ class RateLimiter:
         self._requests.spend(now, 1)
         return self._tokens.spend(now, tokens)
 
-    def _check(self, waiter: _Waiter, requests: int, deadline: float | None) -> float:
-        """The seconds that the waiter still has to wait, behind those before it. Raises where that is too long."""
-        tokens = waiter.tokens
-        if requests > 1:
-            tokens += sum(other.tokens for other in self._waiters)
+    def _wait(self, tokens: float, deadline: float | None, *, behind_all: bool = False) -> float:
+        """The seconds that one who is the first would still have to wait, or one behind all who wait. Raises where
+        that is too long."""
+        requests = 1
+        if behind_all:
+            requests += len(self._waiters)
+            tokens += sum(waiter.tokens for waiter in self._waiters)
         now = self._clock()
         at = self._ready_at(now, requests, tokens)
         if deadline is not None and at >= deadline:
-            raise self._error(now, at, requests, tokens)
+            raise self._error(now, at, requests)
         return at - now
 
-    def _error(self, now: float, at: float, requests: int, tokens: float) -> RateLimitError:
+    def _error(self, now: float, at: float, requests: int) -> RateLimitError:
         name = "requests" if self._requests.ready_at(now, requests) >= at else "tokens"
         meter = self._meters[name]
         if meter.limit is None:

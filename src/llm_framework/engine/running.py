@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NoReturn
 
@@ -43,9 +44,8 @@ from .deadline import Interrupter, Limit
 from .rate_limit import CHARACTERS_PER_TOKEN, Spending
 from .target import Target
 
-CLOSE_TIME = 5.0  # seconds that a backend may take to close its stream
-OVERTIME = 0.1  # of the deadline: the part that closing may go over it
-LEAST_CLOSE_TIME = 0.05  # seconds
+OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
+LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,12 @@ class RunningRequest:
         """Wait between two attempts."""
         await self.interrupter.step(lambda: anyio.sleep(seconds), self.deadline)
 
+    def check_rate(self) -> None:
+        """Raise at once where the wait for the rate limits, as it is now, would be too long."""
+        rates = self.target.rates if self.target else None
+        if rates is not None and rates.is_used:
+            rates.check(rates.cost(self.request), self.deadline.at if self.deadline else None)
+
     async def keep_rate(self) -> None:
         """Wait until the target's rate limits let one more request through. The wait counts as queueing."""
         rates = self.target.rates if self.target else None
@@ -123,13 +129,14 @@ class RunningRequest:
             self.target.rates.learn(self._rate_limits)
             self._rate_limits = None
 
-    def close_time(self) -> float:
-        """The seconds that the backend may take now to close its stream: with a deadline, a tenth of it at most."""
+    def overtime(self) -> float:
+        """The seconds that the backend may take now for what comes after the answer, such as closing its stream: with a
+        deadline, a tenth of it at most."""
         if self.deadline is None:
-            return CLOSE_TIME
+            return LONGEST_OVERTIME
         overtime = OVERTIME * self.deadline.seconds
         left = self.deadline.at + overtime - time.monotonic()
-        return max(LEAST_CLOSE_TIME, min(CLOSE_TIME, overtime, left))
+        return max(LEAST_OVERTIME, min(LONGEST_OVERTIME, overtime, left))
 
     def start_attempt(self) -> None:
         """Forget an attempt that failed: nothing of it was seen."""
@@ -259,7 +266,9 @@ class RunningRequest:
         )
 
     async def _estimated_usage(self) -> Usage:
-        counted = await self.backend.count_tokens(self.request)
+        counted = None
+        with anyio.move_on_after(self.overtime()), suppress(LLMFrameworkError):  # the answer is whole without it
+            counted = await self.backend.count_tokens(self.request)
         texts = sum(len(message.text) for message in self.request.messages)
         answer = self._builder.response()
         written = len(answer.text) + len(answer.thinking) + sum(len(call.raw_arguments) for call in answer.tool_calls)
