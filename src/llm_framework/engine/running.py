@@ -281,7 +281,8 @@ class RunningRequest:
         ours = self._as_ours(error)
         if isinstance(ours, StreamInterruptedError) and self._first_token_at is None:
             # Pieces that showed nothing: for a reader the answer had not begun, and may be asked for again.
-            ours = ConnectionFailedError(ours.message, provider=ours.provider, model=ours.model, status=ours.status)
+            facts, ours = ours.__dict__, ConnectionFailedError(ours.message)
+            ours.__dict__.update(facts)
         seconds = time.monotonic() - self._attempt_started
         self.options.attempts.append(Attempt(self.model_name, seconds, secrets.redact(str(ours)), type(ours).__name__))
         self._recorded = ours

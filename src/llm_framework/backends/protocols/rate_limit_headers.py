@@ -43,7 +43,7 @@ def duration(text: str | None) -> float | None:
     """Seconds from "6m0s", "120ms", "1.5" or a moment of time such as "2026-01-31T12:00:00Z"."""
     if not text:
         return None
-    if text.replace(".", "", 1).isdigit():
+    if text.isascii() and text.replace(".", "", 1).isdigit():
         return float(text) if len(text) < 16 else None
     parts: list[tuple[Any, ...]] = _DURATION.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text:
