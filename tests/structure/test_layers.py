@@ -14,8 +14,10 @@ PACKAGE = Path(llm_framework.__file__).parent
 
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
-    ["_version", "errors", "types", "gateways"],
-    ["config", "secrets", "inputs"],
+    ["_version", "redaction", "errors", "types", "gateways"],
+    ["logs"],
+    ["secrets"],
+    ["config", "inputs"],
     ["registry.model_info"],
     ["plugins"],
     ["decoding", "native.formats", "native.config", "native.names", "native._native"],
@@ -93,10 +95,10 @@ def test_no_arrow_points_the_wrong_way(path: Path) -> None:
 
 
 def test_values_and_errors_need_the_standard_library_only() -> None:
-    """types and errors import nothing that must be installed."""
+    """types, errors and redaction import nothing that must be installed."""
     import sys
 
-    for name in ("types", "errors"):
+    for name in ("types", "errors", "redaction"):
         tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -26,6 +26,7 @@ from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
 from ..errors import ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
+from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
@@ -39,7 +40,7 @@ from .running import CallOptions, RunningRequest, raise_from, replace_last_user_
 
 __all__ = ["CallOptions", "InferenceEngine"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_TIME = 5.0  # seconds that a backend may take to close its stream
 _engines: weakref.WeakSet[InferenceEngine] = weakref.WeakSet()

@@ -7,7 +7,6 @@ be taken back. The chain carries our own requests and chunks, so every host that
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -25,6 +24,7 @@ from ..errors import (
     RateLimitError,
     RequestTimeoutError,
 )
+from ..logs import get_logger
 from ..types import Chunk, InferenceRequest
 from .engine import CallOptions, InferenceEngine
 
@@ -33,7 +33,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("falling back to other models", "langchain") from error
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FALLBACK_ERRORS: tuple[type[LLMFrameworkError], ...] = (
     RateLimitError,
@@ -101,7 +101,7 @@ async def stream_with_fallbacks(
             async for chunk in chunks:
                 yield chunk
     except LLMFrameworkError as error:
-        setattr(error, "attempts", tuple(options.attempts))  # noqa: B010 - an attribute of this one error
+        error.attempts = tuple(options.attempts)
         raise
     finally:
         for model in models:
