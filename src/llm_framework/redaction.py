@@ -113,16 +113,17 @@ def redact(text: str) -> str:
 
 def cut(text: str, limit: int) -> str:
     """The first `limit` characters of a text, redacted. A key that is cut in two leaves no part of itself."""
-    if len(text) <= limit:
-        return redact(text)
-    text = text[:limit]
+    return redact(text) if len(text) <= limit else redact(without_part(text[:limit]))
+
+
+def without_part(text: str) -> str:
+    """The text without the beginning of a key at its end: for one that was cut, or broke off."""
     table = _table or _make_table()
     for form in (*table.plain, *table.encoded):
         for length in range(min(len(form) - 1, len(text)), _LEAST_PARTIAL - 1, -1):
             if text.endswith(form[:length]):
-                text = text[:-length]
-                break
-    return redact(text)
+                return text[:-length]
+    return text
 
 
 def redact_value(value: T) -> T:

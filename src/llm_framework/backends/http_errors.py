@@ -89,14 +89,13 @@ def is_refusal(status: int, body: ErrorBody) -> bool:
 
 def read_body(content: bytes | str) -> ErrorBody:
     """The error in a body: OpenAI's form, the shorter forms of others, or plain text. Of a body longer than `MAX_BODY`
-    the beginning is read, as text."""
-    if len(content) > MAX_BODY:
-        content = content[:MAX_BODY]
+    the beginning is read, as text; one that is no JSON may have been cut already, in the middle of a key."""
+    content = content[:MAX_BODY]
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return ErrorBody(_plain(text))
+        return ErrorBody(_plain(redaction.without_part(text)))
     return from_json(value)
 
 
