@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
 import ssl
 import threading
 import urllib.request
@@ -34,6 +35,7 @@ from .http_errors import MAX_BODY
 
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of an answer that is read whole; a longer one is an error
 CLOSE_TIME = 5.0  # seconds that another loop may take to close its client
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 KEEPALIVE = 30.0  # seconds that an unused connection is kept
 
 
@@ -180,13 +182,14 @@ def tls_context(ca_bundle: str | None = None) -> ssl.SSLContext:
 def checked_headers(values: Mapping[str, Any], *, who: str) -> httpx.Headers:
     """The headers for requests to `who`. Raises `ConfigurationError` for what no header can carry: it names the header
     and not its value, which may be a key."""
+    headers: dict[str, str] = {}
     for name, value in values.items():
-        good_name = str(name).isascii() and str(name).replace("-", "").replace("_", "").isalnum()
-        text = str(value)
-        if not good_name or not text.isascii() or not (text.isprintable() or not text.strip("\t").strip()):
+        text = str(value).strip()
+        if not _HEADER_NAME.fullmatch(str(name)) or not (text.isascii() and text.isprintable()):
             message = f"the header {str(name)!r} for {who} holds characters that no header can carry"
             raise ConfigurationError(message, provider=who)
-    return httpx.Headers({str(name): str(value).strip() for name, value in values.items()})
+        headers[str(name)] = text
+    return httpx.Headers(headers)
 
 
 async def read_at_most(response: httpx.Response, limit: int = MAX_BODY) -> bytes:
