@@ -17,8 +17,8 @@ from servers.chat_server import CUT, HANG, ChatServer, Reply, json_reply, text_s
 from servers.tls import make_certificate
 
 from llm_framework import errors
-from llm_framework.backends import http_client
-from llm_framework.backends.http_client import HttpClient, LoopClients, checked_headers, connect_error, tls_context
+from llm_framework.backends.http import client as http_client
+from llm_framework.backends.http.client import HttpClient, LoopClients, checked_headers, connect_error, tls_context
 from llm_framework.secrets import remember
 
 KEY = "sk-client-0123456789"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from llm_framework.backends import http_direct
-from llm_framework.backends.http_client import tls_context
-from llm_framework.backends.http_direct import MOST_UNREAD, DirectTransport
+from llm_framework.backends.http import direct
+from llm_framework.backends.http.client import tls_context
+from llm_framework.backends.http.direct import MOST_UNREAD, DirectTransport
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -285,7 +285,7 @@ async def test_a_server_says_how_long_it_keeps_connections(
     async with bench() as both:
         assert await both.whole(reply) == b"a"
         now = time.monotonic()
-        monkeypatch.setattr(http_direct.time, "monotonic", lambda: now + 3.0)
+        monkeypatch.setattr(direct.time, "monotonic", lambda: now + 3.0)
         assert await both.whole(reply) == b"a"
         assert len(both.num_connections) == num_connections
 

@@ -14,7 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_framework import errors
-from llm_framework.backends.http_errors import MAX_BODY, MAX_SHOWN, error_of, from_json, read_body, retry_after
+from llm_framework.backends.protocols.http_errors import (
+    MAX_BODY,
+    MAX_SHOWN,
+    error_of,
+    from_json,
+    read_body,
+    retry_after,
+)
 from llm_framework.errors import LLMFrameworkError
 from llm_framework.secrets import remember
 

@@ -19,8 +19,8 @@ START = """
 import asyncio, gc, logging, os, sys, threading
 import httpx
 from llm_framework import LLMFramework
-from llm_framework.backends import http_client
-from llm_framework.backends.http_client import HttpClient, LoopClients
+from llm_framework.backends.http import client as http_client
+from llm_framework.backends.http.client import HttpClient, LoopClients
 
 logging.getLogger("asyncio").setLevel("ERROR")  # not how long a step took on a busy machine
 base_url, *more = sys.argv[1:]

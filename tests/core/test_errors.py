@@ -57,7 +57,7 @@ def test_every_error_survives_pickle_and_copy(kind: type[LLMFrameworkError]) -> 
     kind=st.sampled_from(CLASSES),
     message=st.text(max_size=200),
     facts=st.dictionaries(
-        st.sampled_from(["provider", "code", "provider_request_id", "feature", "limit", "path", "nearest", "seconds"]),
+        st.sampled_from(["provider", "code", "provider_request_id", "detail", "limit", "path", "nearest", "seconds"]),
         st.none() | st.text(max_size=20) | st.integers() | st.floats(allow_nan=False) | st.lists(st.text(max_size=5)),
     ),
 )

@@ -22,7 +22,8 @@ LAYERS: list[list[str]] = [
     ["plugins"],
     ["decoding", "native.formats", "native.config", "native.names", "native._native"],
     ["registry"],
-    ["backends.base"],
+    ["backends.base", "backends.protocols"],
+    ["backends.http"],
     ["backends", "native"],
     ["engine.deadline", "engine.limiter", "engine.retry", "engine.metrics", "engine.batch", "engine.structured"],
     ["engine.pool", "engine.running"],
@@ -140,3 +141,11 @@ def test_nobody_prints(path: Path) -> None:
     """A library speaks through logging."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     assert [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_loggers_come_from_one_place(path: Path) -> None:
+    """A module's logger is one of `logs.get_logger`, which takes keys out of what it is given."""
+    text = path.read_text(encoding="utf-8")
+    if name_of(path) not in ("", "logs"):  # the package itself adds the handler that does nothing
+        assert "getLogger(__name__)" not in text

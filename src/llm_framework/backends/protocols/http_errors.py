@@ -13,8 +13,8 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from .. import redaction
-from ..errors import (
+from ... import redaction
+from ...errors import (
     AuthenticationError,
     BadResponseError,
     ConfigurationError,

@@ -22,16 +22,16 @@ from typing import Any
 import anyio
 import httpx
 
-from .. import redaction
-from ..errors import (
+from ... import redaction
+from ...errors import (
     BadResponseError,
     ConfigurationError,
     ConnectionFailedError,
     LLMFrameworkError,
     RequestTimeoutError,
 )
-from .http_direct import DirectTransport
-from .http_errors import MAX_BODY
+from ..protocols.http_errors import MAX_BODY
+from .direct import DirectTransport
 
 LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of an answer that is read whole; a longer one is an error
 CLOSE_TIME = 5.0  # seconds that another loop may take to close its client
@@ -131,7 +131,13 @@ class HttpClient:
     async def post(self, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
         """Send, and return the response when its headers have come; its body is still to be read, or closed. Raises
         httpx's errors."""
-        request = httpx.Request("POST", url, headers=headers, content=content, extensions=self._extensions)
+        return await self.send("POST", url, headers, content)
+
+    async def send(
+        self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes | None = None
+    ) -> httpx.Response:
+        """As `post`, by any method."""
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=self._extensions)
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
