@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 HIDDEN = "***"
 MOST_KEYS = 4096  # of a server that is given a key per user, the ones not used for longest are forgotten
+FEW = 16  # forms of keys that are looked for one by one
 SHORT = 6  # characters; shorter "keys" are placeholders such as "none", which would garble ordinary words …
 _WORDS = frozenset({"ollama", "lm-studio", "lmstudio", "not-needed", "no-key"})  # … and so would these
 _LEAST_ENCODED = 8  # characters of base64 that are taken for a key
@@ -34,6 +35,7 @@ class _Table(NamedTuple):
     plain: tuple[str, ...] = ()
     encoded: tuple[str, ...] = ()
     short: re.Pattern[str] | None = None
+    starts: frozenset[str] = frozenset()  # what each of the first two begin with, where there are many
 
 
 _lock = threading.Lock()
@@ -100,12 +102,13 @@ def _named(values: Any) -> Iterator[tuple[str, str]]:
 def redact(text: str) -> str:
     """The text with every known key replaced by `***`. Costs well below a microsecond a key where there is none."""
     table = _table or _make_table()
-    for form in table.plain:
-        if form in text:
-            text = text.replace(form, HIDDEN)
-    for form in table.encoded:
-        while (start := text.find(form)) >= 0:
-            text = _without_word(text, start, start + len(form))
+    if not table.starts or not table.starts.isdisjoint([text[i : i + SHORT] for i in range(len(text) - SHORT + 1)]):
+        for form in table.plain:
+            if form in text:
+                text = text.replace(form, HIDDEN)
+        for form in table.encoded:
+            while (start := text.find(form)) >= 0:
+                text = _without_word(text, start, start + len(form))
     if table.short is not None:
         text = table.short.sub(rf"\1{HIDDEN}", text)
     return text
@@ -164,9 +167,9 @@ def _make_table() -> _Table:
         plain = {form for key in long for form in _forms(key)}
         encoded = {form for key in long for form in _base64_forms(key.encode(errors="replace"))}
         # The longest first: a key may begin with another one.
-        table = _Table(tuple(sorted(plain, key=len, reverse=True)), tuple(encoded), _short_pattern(short))
-        _table = table
-        return table
+        starts = frozenset(form[:SHORT] for form in (*plain, *encoded)) if len(plain) > FEW else frozenset()
+        _table = _Table(tuple(sorted(plain, key=len, reverse=True)), tuple(encoded), _short_pattern(short), starts)
+        return _table
 
 
 def _forms(key: str) -> Iterable[str]:
@@ -178,7 +181,8 @@ def _forms(key: str) -> Iterable[str]:
     escaped = [json.dumps(key)[1:-1], json.dumps(key, ensure_ascii=False)[1:-1], repr(key)[1:-1]]
     lower = [re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), form) for form in quoted]
     slashes = [form.replace("/", "\\/") for form in (key, *escaped)]
-    return {key, *quoted, *lower, *escaped, *slashes, html.escape(key), " ".join(key.split())}
+    forms = {key, *quoted, *lower, *escaped, *slashes, html.escape(key), " ".join(key.split())}
+    return [form for form in forms if len(form) >= SHORT]
 
 
 def _base64_forms(key: bytes) -> Iterator[str]:
