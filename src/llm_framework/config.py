@@ -38,6 +38,7 @@ ENV_PREFIX = "LLM_FRAMEWORK_"
 CONFIG_VARIABLE = "LLM_FRAMEWORK_CONFIG"
 CONFIG_FILE = "framework_config.yaml"
 _OTHER_VARIABLES = {"CONFIG", "ISA"}  # ours, but no field: the YAML file's path, the C++ engine's kernel table
+_MAY_HOLD_SECRETS = ("api_credentials", "plugins")  # fields whose values no error repeats
 _APP = "llm-framework"
 
 DEFAULT_CONCURRENCY = 10
@@ -318,7 +319,8 @@ def _parse_text(field: str, text: str, variable: str) -> Any:
         return TypeAdapter(annotation).validate_python(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}, not {text!r}") from None
+        shown = "" if field in _MAY_HOLD_SECRETS else f", not {text!r}"
+        raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}{shown}") from None
 
 
 # -------------------------------------------------------------------------------------------------------------- YAML
@@ -420,7 +422,7 @@ def _fault(name: str, details: list[ErrorDetails]) -> str:
     same = [detail for detail in details if str(detail["loc"][0]) == name]
     messages = list(dict.fromkeys(detail["msg"] for detail in same))
     key = ".".join([name, *inner]) if name == "api_credentials" else name
-    shown = "" if name in ("api_credentials", "plugins") else f", not {details[0]['input']!r}"  # may hold a secret
+    shown = "" if name in _MAY_HOLD_SECRETS else f", not {details[0]['input']!r}"
     return f"{key}: {' or '.join(messages)}{shown}"
 
 
