@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_framework import errors
@@ -158,6 +158,7 @@ NAMES = st.sampled_from(["error", "message", "code", "type", "param", "details",
 PLAIN = st.none() | st.booleans() | st.floats() | st.text()
 
 
+@settings(deadline=None)
 @given(st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)))
 def test_any_json(value: Any) -> None:
     """Whatever the JSON says, it becomes an error."""

@@ -15,7 +15,7 @@ from servers.chat_server import CUT, ChatServer, Reply, delta, error_reply, fram
 
 from llm_framework import LLMFramework, errors
 
-KEY = "sk-Echoed/0123+4567=89"
+KEY = "sk-Echoed/Qwxz+Jkvb=Yh"
 HTML = f"<!DOCTYPE html><html><head><title>{KEY}</title></head><body><h1>401</h1>{KEY}</body></html>"
 BASIC = base64.b64encode(f"user:{KEY}".encode()).decode()
 
@@ -74,7 +74,7 @@ async def test_the_key_is_nowhere(name: str, stream: bool, tmp_path: Path, caplo
         assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     logging.getLogger("llm_framework").exception("it failed", exc_info=caught.value)
     for text in (shown, caplog.text):
-        assert "0123" not in text
+        assert "Qwxz" not in text
         assert "Echoed" not in text
         assert BASIC[12:24] not in text
 
@@ -87,4 +87,4 @@ async def test_a_key_that_no_header_can_carry(tmp_path: Path) -> None:
         async with LLMFramework(config) as framework:
             with pytest.raises((errors.AuthenticationError, errors.ConfigurationError)) as caught:
                 await framework.generate("hi")
-        assert "0123" not in shown_of(caught.value)
+        assert "Qwxz" not in shown_of(caught.value)
