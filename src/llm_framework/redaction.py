@@ -6,6 +6,7 @@ way: quoted for a URL, for JSON and for HTML, and inside base64. Standard librar
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -20,9 +21,10 @@ _WORDS = frozenset({"ollama", "lm-studio", "lmstudio", "not-needed", "no-key"}) 
 _LEAST_ENCODED = 8  # characters of base64 that are taken for a key
 _LEAST_PARTIAL = 4  # characters of a key that are not left at the end of a text that was cut
 _SECRET_NAME = re.compile(
-    r"(^|[-_.])(key|apikey|token|secret|password|passwd|credential|credentials|authorization|cookie|sig|signature)$",
+    r"(^|[-_.])(key|apikey|(?<!eos_)(?<!bos_)(?<!pad_)(?<!unk_)(?<!stop_)token|secret|password|passwd|credential|credentials|authorization|cookie|sig|signature)$",
     re.IGNORECASE,
 )
+_PLAIN_WORD = re.compile("[a-z_]{1,15}")  # `cache_key: prompt` names no secret
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
 
 T = TypeVar("T")
@@ -41,6 +43,15 @@ class _Table(NamedTuple):
 _lock = threading.Lock()
 _keys: OrderedDict[str, None] = OrderedDict()  # the one used last at the end
 _table: _Table | None = _Table()  # None: to be made anew
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held the old one
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 # ------------------------------------------------------------------------------------------------------ what are keys
@@ -80,7 +91,7 @@ def remember_url(url: str) -> None:
 def remember_named(values: Any) -> None:
     """Have `redact` know what stands under the names of secrets in a mapping, such as headers, however deep."""
     for name, value in _named(values):
-        if is_secret_name(name):
+        if is_secret_name(name) and not _PLAIN_WORD.fullmatch(value):
             scheme, _, rest = value.partition(" ")
             remember(rest if rest and scheme.lower() in ("bearer", "basic", "token") else value)
 

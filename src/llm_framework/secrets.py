@@ -6,6 +6,7 @@ then on, which takes it out of every error and log record.
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 import subprocess
@@ -71,7 +72,7 @@ def remember_settings(settings: Mapping[str, Any]) -> None:
 
 
 class Hidden(dict[str, Any]):
-    """A dict that shows no key when it is printed or pickled."""
+    """A dict that shows no key when it is printed or pickled. Copies hold what it holds."""
 
     def __repr__(self) -> str:
         return redact(super().__repr__())
@@ -79,6 +80,12 @@ class Hidden(dict[str, Any]):
     def __reduce__(self) -> tuple[Any, ...]:
         kept = {name: value for name, value in self.items() if not isinstance(value, SecretStr)}
         return type(self), (redaction.redact_value(kept),)
+
+    def __copy__(self) -> Hidden:
+        return Hidden(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hidden:
+        return Hidden(copy.deepcopy(dict(self), memo))
 
 
 def _plain(value: Any) -> str:

@@ -132,6 +132,8 @@ def test_secrets_in_urls_and_under_telling_names() -> None:
     text = "p@ssword p%40ssword querykey1 2024-10-21 headerkey1 headerkey2 plain1"
     assert redact(text) == "*** *** *** 2024-10-21 *** *** plain1"
     redaction.remember_url("http://[broken")
+    redaction.remember_named({"eos_token": "<|im_end|>", "cache_key": "prompt", "n_key": 5})
+    assert redact("<|im_end|> prompt 5") == "<|im_end|> prompt 5"
 
 
 def test_many_keys_and_threads() -> None:
@@ -339,5 +341,7 @@ def test_a_backends_settings_show_no_key() -> None:
     """Printing a backend's settings is harmless, and whatever they hold is hidden in errors."""
     backend = ModelBackend(ModelInfo("m"), {**SECRETS, "api_key": SecretStr("sk-config-1")})
     assert "-config-" not in repr(backend.settings) + str(backend.settings) + str(pickle.dumps(backend.settings))
-    assert backend.settings["headers"] == SECRETS["headers"]
+    for held in (backend.settings, copy.copy(backend.settings), copy.deepcopy(backend.settings)):
+        assert held["headers"] == SECRETS["headers"]
+        assert held["api_key"] == SecretStr("sk-config-1")
     assert str(errors.ConfigurationError(f"bad {SECRETS}")).count("-config-") == 0

@@ -32,6 +32,8 @@ from ..protocols.answer_reader import AnswerReader
 from ..protocols.http_errors import ErrorBody
 from ..protocols.sse import SSEDecoder
 from .client import (
+    LARGEST_ANSWER,
+    LARGEST_LIST,
     HttpClient,
     LoopClients,
     checked_headers,
@@ -209,7 +211,7 @@ class HttpBackend(ModelBackend):
             try:
                 if response.status_code != 200:
                     raise self._refusal(response, http_errors.read_body(await read_at_most(response)))
-                return await self._read_whole(response)
+                return await self._read_whole(response, LARGEST_LIST)
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
@@ -292,8 +294,8 @@ class HttpBackend(ModelBackend):
             if reader.finish_reason is None:
                 raise
 
-    async def _read_whole(self, response: httpx.Response) -> Any:
-        content = await read_whole(response)
+    async def _read_whole(self, response: httpx.Response, limit: int = LARGEST_ANSWER) -> Any:
+        content = await read_whole(response, limit)
         try:
             return json.loads(content)
         except (ValueError, RecursionError):

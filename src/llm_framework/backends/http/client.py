@@ -33,7 +33,9 @@ from ...errors import (
 from ..protocols.http_errors import MAX_BODY
 from .direct import DirectTransport
 
-LARGEST_ANSWER = 64 * 1024 * 1024  # bytes of an answer that is read whole; a longer one is an error
+# Bytes of a body that is read whole, an answer's and that of lists and vectors; a longer one is an error.
+LARGEST_ANSWER = 32 * 1024 * 1024
+LARGEST_LIST = 256 * 1024 * 1024
 CLOSE_TIME = 5.0  # seconds that another loop may take to close its client
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 KEEPALIVE = 30.0  # seconds that an unused connection is kept
