@@ -26,7 +26,7 @@ HELLO = ("Hello", " world")
 ODD = ("a\u2028b\u2029c\u0085d\x0be", 'é\u20ac\U0001f642 \u0000 \\n "q"')
 LONG = ("x" * 1_000_000, "y")
 
-sse_only = {"forms": (STREAM,)}
+SSE_ONLY = (STREAM,)
 
 
 def _events(stage: Stage, change: Callable[[str], str], *texts: str) -> Step:
@@ -45,19 +45,19 @@ def _in_lines(text: str) -> str:
 
 
 SSE = (
-    Case("lines that end in CRLF", lambda s: [_events(s, lambda t: t.replace("\n", "\r\n"))], succeeds(), **sse_only),
-    Case("lines that end in CR", lambda s: [_events(s, lambda t: t.replace("\n", "\r"))], succeeds(), **sse_only),
-    Case("comments, and frames with only id or retry", lambda s: [_events(s, _with_noise)], succeeds(), **sse_only),
-    Case("data over several lines", lambda s: [_events(s, _in_lines)], succeeds(), **sse_only),
-    Case("a byte order mark", lambda s: [_events(s, lambda t: "\ufeff" + t)], succeeds(), **sse_only),
+    Case("lines that end in CRLF", lambda s: [_events(s, lambda t: t.replace("\n", "\r\n"))], succeeds(), forms=SSE_ONLY),
+    Case("lines that end in CR", lambda s: [_events(s, lambda t: t.replace("\n", "\r"))], succeeds(), forms=SSE_ONLY),
+    Case("comments, and frames with only id or retry", lambda s: [_events(s, _with_noise)], succeeds(), forms=SSE_ONLY),
+    Case("data over several lines", lambda s: [_events(s, _in_lines)], succeeds(), forms=SSE_ONLY),
+    Case("a byte order mark", lambda s: [_events(s, lambda t: "\ufeff" + t)], succeeds(), forms=SSE_ONLY),
     Case("no space after the colon", lambda s: [_events(s, lambda t: t.replace("data: ", "data:"))], succeeds(),
-         **sse_only),
+         forms=SSE_ONLY),
     Case("unknown fields", lambda s: [_events(s, lambda t: t.replace("data:", "extra: 1\nmore\ndata:"))], succeeds(),
-         **sse_only),
+         forms=SSE_ONLY),
     Case(
         "CRLF, a byte at a time",
         lambda s: [stream(bytewise(["".join(s.protocol.events(Answer(HELLO))).replace("\n", "\r\n")]))],
-        succeeds(), **sse_only,
+        succeeds(), forms=SSE_ONLY,
     ),
     Case("an event of a megabyte", lambda s: [s.answer(*LONG)], succeeds(text="".join(LONG))),
     Case("separators of Unicode", lambda s: [s.answer(*ODD)], succeeds(text="".join(ODD)), sync=True),
@@ -73,11 +73,11 @@ SSE = (
         whole=fails(BadResponseError, TRIES),
     ),
     Case("the whole answer where a stream was asked for",
-         lambda s: [json_reply(s.protocol.body(Answer(HELLO)))], succeeds(), **sse_only),
+         lambda s: [json_reply(s.protocol.body(Answer(HELLO)))], succeeds(), forms=SSE_ONLY),
     Case(
         "more after the end mark",
         lambda s: [stream([*s.protocol.events(Answer(HELLO)), s.protocol.text(" again")])],
-        succeeds(), protocols=("openai", "anthropic"), **sse_only,
+        succeeds(), protocols=("openai", "anthropic"), forms=SSE_ONLY,
     ),
 )  # fmt: skip
 
@@ -97,39 +97,39 @@ BROKEN = (
     Case(
         "an event that is truncated",
         lambda s: [stream([*s.begun(), _truncated(s), *s.protocol.closing(Answer(HELLO))])],
-        fails(BadResponseError, TRIES), **sse_only,
+        fails(BadResponseError, TRIES), forms=SSE_ONLY,
     ),
     Case(
         "an event that is truncated, after text",
         lambda s: [stream([*s.begun("Hel"), _truncated(s), *s.protocol.closing(Answer(HELLO))])],
-        fails(StreamInterruptedError, text="Hel"), **sse_only,
+        fails(StreamInterruptedError, text="Hel"), forms=SSE_ONLY,
     ),
     *(
         Case(f"an event of another shape, {text}",
              lambda s, text=text: [stream([*s.begun(), event(text), *s.protocol.closing(Answer(HELLO))])],
-             fails(BadResponseError, TRIES), **sse_only)
+             fails(BadResponseError, TRIES), forms=SSE_ONLY)
         for text in ("[1]", '"text"', "42")
     ),
     Case(
         "no end mark, before any text",
         lambda s: [stream(s.begun())],
-        fails(ConnectionFailedError, TRIES), protocols=("openai", "anthropic"), **sse_only,
+        fails(ConnectionFailedError, TRIES), protocols=("openai", "anthropic"), forms=SSE_ONLY,
     ),
     Case(
         "no end mark",
         lambda s: [stream(s.begun("Hel", "lo"))],
-        fails(StreamInterruptedError, text="Hello"), sync=True, **sse_only,
+        fails(StreamInterruptedError, text="Hello"), sync=True, forms=SSE_ONLY,
     ),
     Case(
         "no end mark but a reason to finish",
         lambda s: [stream([*s.begun("Hel"), *s.protocol.closing(Answer(HELLO))[:-1]])],
-        fails(StreamInterruptedError, text="Hel"), protocols=("anthropic",), **sse_only,
+        fails(StreamInterruptedError, text="Hel"), protocols=("anthropic",), forms=SSE_ONLY,
     ),
     Case("an answer without content", lambda s: [s.answer()], succeeds(text="")),
     Case(
         "the end mark alone",
         lambda s: [stream([s.protocol.closing(Answer())[-1]])],
-        fails(BadResponseError, TRIES), protocols=("openai", "anthropic"), **sse_only,
+        fails(BadResponseError, TRIES), protocols=("openai", "anthropic"), forms=SSE_ONLY,
     ),
     Case("an answer that is cut by its length", lambda s: [s.answer(*HELLO, reason="length")],
          succeeds(finish="length")),
@@ -153,13 +153,13 @@ ERRORS_INSIDE = (
     Case(
         "an error after text",
         lambda s: [s.error_inside("overloaded", "Hel", "lo")],
-        fails(StreamInterruptedError, text="Hello"), sync=True, **sse_only,
+        fails(StreamInterruptedError, text="Hello"), sync=True, forms=SSE_ONLY,
     ),
     Case(
         "an error after the reason to finish",
         lambda s: [stream([*s.begun("Hel"), *s.protocol.closing(Answer(("Hel",)))[:-1],
                            s.protocol.error_event(s.protocol.refusals["server"])])],
-        fails(StreamInterruptedError, text="Hel"), protocols=("anthropic",), **sse_only,
+        fails(StreamInterruptedError, text="Hel"), protocols=("anthropic",), forms=SSE_ONLY,
     ),
 )  # fmt: skip
 
@@ -196,11 +196,11 @@ ECHOES = (
          fails(InvalidRequestError, status=400)),
     Case("the key in an error inside", lambda s: [_echo_inside(s)], fails(ProviderUnavailableError, TRIES)),
     Case("the key in an error after text", lambda s: [_echo_inside(s, "Hel")],
-         fails(StreamInterruptedError, text="Hel"), **sse_only),
+         fails(StreamInterruptedError, text="Hel"), forms=SSE_ONLY),
     *(
         Case(f"the key {before} characters into an event that is no JSON",
              lambda s, before=before: [stream([*s.begun(), event("x" * before + KEY)])],
-             fails(BadResponseError, TRIES), **sse_only)
+             fails(BadResponseError, TRIES), forms=SSE_ONLY)
         for before in (0, 185)
     ),
     Case("the key in JSON of another shape", lambda s: [json_reply({"echo": KEY})], fails(BadResponseError, TRIES)),

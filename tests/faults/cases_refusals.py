@@ -20,7 +20,7 @@ from llm_framework.errors import (
 )
 
 from .protocols import quota_failure, retry_info
-from .server import Reply, Request, json_reply
+from .server import Reply, Request, Step, json_reply
 from .stage import KEY, STREAM, TRIES, Case, Stage, fails, succeeds, text_reply
 
 HELLO = ("Hello", " world")
@@ -30,7 +30,7 @@ MEGABYTE = b"x" * 2**20
 CUT = {"most_bytes": 25 * 2**20}  # buffers of the system included
 
 
-def _dated(stage: Stage, seconds: float) -> object:
+def _dated(stage: Stage, seconds: float) -> Step:
     """A 429 whose Retry-After is a date so many seconds away, made when it is sent."""
 
     def step(request: Request) -> Reply:

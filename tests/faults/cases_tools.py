@@ -6,7 +6,7 @@ from llm_framework import ToolSpec
 from llm_framework.errors import StreamInterruptedError
 
 from .protocols import Answer, Call, OpenAI
-from .server import CLOSE, RESET, bytewise
+from .server import CLOSE, RESET, Piece, Step, bytewise
 from .stage import STREAM, Case, Expected, Stage, fails, stream, succeeds
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
@@ -26,18 +26,18 @@ def _invalid(call: Call) -> Expected:
     return succeeds(text="", finish="tool_calls", calls=((call.id, call.name, None),))
 
 
-def _interleaved(stage: Stage, *calls: Call) -> object:
+def _interleaved(stage: Stage, *calls: Call) -> Step:
     said = Answer(("Let me see.",), calls, "tool_calls")
     events = [*stage.begun(*said.texts), *stage.protocol.calls(said, interleaved=True), *stage.protocol.closing(said)]
     return stage.either(events, stage.protocol.body(said))
 
 
-def _openai_stream(*events: str) -> object:
+def _openai_stream(*events: str) -> Step:
     protocol, said = OpenAI(), Answer(reason="tool_calls")
     return stream([*protocol.opening(said), *events, *protocol.closing(said)])
 
 
-def _broken_call(stage: Stage, end: object) -> object:
+def _broken_call(stage: Stage, end: Piece) -> Step:
     """A stream that ends within the arguments of a call."""
     said = Answer(calls=(OSLO,), reason="tool_calls")
     events = [*stage.protocol.opening(said), *stage.protocol.calls(said)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 
 from llm_framework.errors import (
@@ -14,27 +15,21 @@ from llm_framework.errors import (
 
 from .protocols import Answer
 from .server import CLOSE, HANG, RESET, Pause, Piece, Reply, bytewise
-from .stage import STREAM, TRIES, Case, Stage, fails, stream, succeeds
+from .stage import STREAM, TRIES, Case, Expected, Stage, fails, stream, succeeds
 
 HELLO = ("Hello", " world")
 DEADLINE = 0.8  # seconds
 LATEST = DEADLINE * 1.1 + 1.5  # a busy machine is slow; what hangs takes for ever
 SHORT = {"default_timeout": DEADLINE}
-NO_HEAD = Reply([HANG], bare=True)
+NO_HEAD, SILENT = Reply([HANG], bare=True), Reply([HANG])
 
 
-def times_out(limit: str, requests: int = 1, text: str = "", **more: object) -> object:
+def times_out(limit: str, requests: int = 1, text: str = "") -> Expected:
     """A time limit passed, and the connection was closed."""
     retryable = limit != "total"
     return fails(
-        RequestTimeoutError, requests, text=text, limit=limit, retryable=retryable, seconds=LATEST + 1, leaves=True,
-        **more,
+        RequestTimeoutError, requests, text=text, limit=limit, retryable=retryable, seconds=LATEST + 1, leaves=True
     )  # fmt: skip
-
-
-def _silent(stage: Stage) -> Reply:
-    """Headers, and then nothing."""
-    return Reply([HANG])
 
 
 def _pings() -> Iterator[Piece]:
@@ -43,9 +38,18 @@ def _pings() -> Iterator[Piece]:
         yield Pause(0.05)
 
 
-def _dripped(stage: Stage) -> Reply:
-    """A stream, a byte at a time."""
-    return stream(bytewise(stage.protocol.events(Answer(HELLO))))
+def _dripping_stream(stage: Stage) -> Iterator[Piece]:
+    """A beginning, and then an event that never ends."""
+    yield from stage.begun("Hel")
+    yield 'data: {"'
+    for _ in itertools.count():
+        yield "x"
+        yield Pause(0.01)
+
+
+def endless(pieces: Iterator[Piece]) -> Reply:
+    """A stream that is made while it is sent."""
+    return Reply(pieces, content_type="text/event-stream")
 
 
 HANGS = (
@@ -69,10 +73,10 @@ HANGS = (
         config={"attempt_timeout": 1.0},
         forms=(STREAM,),
     ),
-    Case("a hang after the headers", lambda s: [_silent(s)], times_out("total"), config=SHORT),
+    Case("a hang after the headers", lambda s: [SILENT], times_out("total"), config=SHORT),
     Case(
         "a hang after the headers of each attempt",
-        lambda s: [_silent(s)],
+        lambda s: [SILENT],
         times_out("first_token", TRIES),
         config={"first_token_timeout": 0.2},
     ),
@@ -98,14 +102,9 @@ HANGS = (
         sync=True,
     ),
     Case("a hang in an error's body", lambda s: [Reply(["{", HANG], 503)], times_out("total"), config=SHORT),
-    Case("pings and nothing else", lambda s: [lambda r: stream_of_pings()], times_out("total"), config=SHORT,
+    Case("pings and nothing else", lambda s: [lambda r: endless(_pings())], times_out("total"), config=SHORT,
          forms=(STREAM,)),
 )  # fmt: skip
-
-
-def stream_of_pings() -> Reply:
-    """Comments without end."""
-    return Reply(_pings(), content_type="text/event-stream")
 
 
 DRIPS = (
@@ -125,21 +124,12 @@ DRIPS = (
     ),
     Case(
         "a drip without end",
-        lambda s: [lambda r: Reply(_dripping(s), content_type="text/event-stream")],
+        lambda s: [lambda r: endless(_dripping_stream(s))],
         times_out("total", text="Hel"),
         config=SHORT,
         forms=(STREAM,),
     ),
 )  # fmt: skip
-
-
-def _dripping(stage: Stage) -> Iterator[Piece]:
-    """A beginning, and then an event that never ends."""
-    yield from stage.begun("Hel")
-    yield 'data: {"'
-    for _ in itertools.count():
-        yield "x"
-        yield Pause(0.01)
 
 
 def _breaks() -> Iterator[Case]:
@@ -209,8 +199,6 @@ BREAKS = (
 
 
 def _json(stage: Stage) -> str:
-    import json
-
     return json.dumps(stage.protocol.body(Answer(HELLO)))
 
 
