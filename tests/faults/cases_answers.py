@@ -45,7 +45,8 @@ def _in_lines(text: str) -> str:
 
 
 SSE = (
-    Case("lines that end in CRLF", lambda s: [_events(s, lambda t: t.replace("\n", "\r\n"))], succeeds(), forms=SSE_ONLY),
+    Case("lines that end in CRLF", lambda s: [_events(s, lambda t: t.replace("\n", "\r\n"))], succeeds(),
+         forms=SSE_ONLY),
     Case("lines that end in CR", lambda s: [_events(s, lambda t: t.replace("\n", "\r"))], succeeds(), forms=SSE_ONLY),
     Case("comments, and frames with only id or retry", lambda s: [_events(s, _with_noise)], succeeds(), forms=SSE_ONLY),
     Case("data over several lines", lambda s: [_events(s, _in_lines)], succeeds(), forms=SSE_ONLY),
