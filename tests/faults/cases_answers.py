@@ -156,6 +156,9 @@ ERRORS_INSIDE = (
         lambda s: [s.error_inside("overloaded", "Hel", "lo")],
         fails(StreamInterruptedError, text="Hello"), sync=True, forms=SSE_ONLY,
     ),
+    Case("an error as JSON where a stream was asked for",
+         lambda s: [json_reply(s.protocol.refusals["server"].body)], fails(ProviderUnavailableError, TRIES),
+         forms=SSE_ONLY),
     Case(
         "an error after the reason to finish",
         lambda s: [stream([*s.begun("Hel"), *s.protocol.closing(Answer(("Hel",)))[:-1],

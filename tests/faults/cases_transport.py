@@ -18,7 +18,7 @@ from .server import CLOSE, HANG, RESET, Pause, Piece, Reply, bytewise
 from .stage import STREAM, TRIES, Case, Expected, Stage, fails, stream, succeeds
 
 HELLO = ("Hello", " world")
-DEADLINE = 0.8  # seconds
+DEADLINE = 0.6  # seconds
 LATEST = DEADLINE * 1.1 + 1.5  # a busy machine is slow; what hangs takes for ever
 SHORT = {"default_timeout": DEADLINE}
 NO_HEAD, SILENT = Reply([HANG], bare=True), Reply([HANG])
@@ -58,13 +58,13 @@ HANGS = (
         "a hang before the headers of each attempt",
         lambda s: [NO_HEAD],
         times_out("attempt", TRIES),
-        config={"attempt_timeout": 0.2},
+        config={"attempt_timeout": 0.15},
     ),
     Case(
         "a hang before the first token of each attempt",
         lambda s: [NO_HEAD],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.2},
+        config={"first_token_timeout": 0.15},
     ),
     Case(
         "a hang in one attempt",
@@ -78,27 +78,27 @@ HANGS = (
         "a hang after the headers of each attempt",
         lambda s: [SILENT],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.2},
+        config={"first_token_timeout": 0.15},
     ),
     Case(
         "a hang after the opening of the stream",
         lambda s: [s.cut(then=[HANG])],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.2},
+        config={"first_token_timeout": 0.15},
     ),
     Case(
         "a hang in mid-stream",
         lambda s: [s.cut("Hel", then=[HANG])],
         times_out("idle", text="Hel"),
         whole=times_out("total"),
-        config={**SHORT, "idle_timeout": 0.3},
+        config={"default_timeout": 1.0, "idle_timeout": 0.3},
     ),
     Case(
         "a hang in mid-stream until the deadline",
         lambda s: [s.cut("Hel", then=[HANG])],
         times_out("total", text="Hel"),
         whole=times_out("total"),
-        config=SHORT,
+        config={"default_timeout": 0.8},
         sync=True,
     ),
     Case("a hang in an error's body", lambda s: [Reply(["{", HANG], 503)], times_out("total"), config=SHORT),
@@ -126,7 +126,7 @@ DRIPS = (
         "a drip without end",
         lambda s: [lambda r: endless(_dripping_stream(s))],
         times_out("total", text="Hel"),
-        config=SHORT,
+        config={"default_timeout": 0.8},
         forms=(STREAM,),
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 from llm_framework import LLMFramework
 from llm_framework.errors import LLMFrameworkError
-from llm_framework.types import InferenceResponse
+from llm_framework.types import Chunk, InferenceResponse
 
 from .leaks import leaks_in, leaks_of_error
 from .protocols import MODEL, PROTOCOLS, Protocol
@@ -54,9 +54,16 @@ class Seen:
     """What a caller saw."""
 
     texts: list[str] = field(default_factory=list)
+    thinking: list[str] = field(default_factory=list)
     response: InferenceResponse | None = None
     error: LLMFrameworkError | None = None
     seconds: float = 0.0
+
+    def take(self, chunk: Chunk) -> None:
+        """Keep what a chunk shows."""
+        self.texts.append(chunk.text)
+        self.thinking.append(chunk.thinking)
+        self.response = chunk.response or self.response
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -81,8 +88,7 @@ def play(target: Target, origin: str, mode: str, config: Mapping[str, Any], opti
             seen.response = framework.sync.generate("hi", model_name=target.model, **options)
         else:
             for chunk in framework.sync.stream("hi", model_name=target.model, **options):
-                seen.texts.append(chunk.text)
-                seen.response = chunk.response or seen.response
+                seen.take(chunk)
     return seen
 
 
@@ -95,8 +101,7 @@ async def _play(target: Target, mode: str, values: Mapping[str, Any], options: M
                 return seen
             async with aclosing(framework.stream("hi", model_name=target.model, **options)) as chunks:
                 async for chunk in chunks:
-                    seen.texts.append(chunk.text)
-                    seen.response = chunk.response or seen.response
+                    seen.take(chunk)
     return seen
 
 
@@ -112,7 +117,7 @@ def check(case: Case, target: Target, mode: str, seen: Seen, server: FaultServer
     _check_waits(expected, server.requests)
     assert seen.seconds < expected.seconds, f"{seen.seconds:.1f} s"
     if streamed:
-        assert "".join(seen.texts) == expected.text
+        assert ("".join(seen.texts), "".join(seen.thinking)) == (expected.text, expected.thinking)
     if expected.error is None:
         _check_response(expected, seen.response)
     else:
@@ -189,10 +194,10 @@ def _check_error(expected: Expected, target: Target, seen: Seen) -> None:
 
 
 def _check_partial(expected: Expected, error: LLMFrameworkError) -> None:
-    if expected.text or expected.calls:
+    if expected.text or expected.calls or expected.thinking:
         partial = getattr(error, "response", None)
         assert partial is not None, "what had come goes with the error"
-        assert partial.text == expected.text
+        assert (partial.text, partial.thinking) == (expected.text, expected.thinking)
         _check_calls(expected, partial)
 
 

@@ -99,13 +99,14 @@ def text_reply(text: str, status: int = 200, content_type: str | None = "text/ht
 class Expected:
     """What must come of a case.
 
-    `requests` is what the server saw. `text` is what a reader saw, and what the error's partial response holds.
-    `status` may be the name of a refusal, and is then the provider's own for it. `waits` are the least seconds that
+    `requests` is what the server saw. `text` and `thinking` are what a reader saw, and what the error's partial
+    response holds. `status` may be the name of a refusal, and is then the provider's own for it. `waits` are the least seconds that
     passed before each further request.
     """
 
     requests: int = 1
     text: str = ""
+    thinking: str = ""
     error: type[LLMFrameworkError] | None = None
     status: int | str | None = None
     retryable: bool | None = None  # None: as the error's class has it

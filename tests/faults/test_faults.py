@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from . import cases_answers, cases_refusals, cases_tools, cases_transport
+from . import cases_answers, cases_odd, cases_refusals, cases_tools, cases_transport
 from .leaks import leaks_in, leaks_of_logs
 from .playing import TARGETS, Target, check, play, stage_of
 from .server import FaultServer
@@ -16,7 +16,9 @@ from .stage import Case
 from .targets import target_marks
 from .unfixed import UNFIXED
 
-CASES = (*cases_refusals.CASES, *cases_transport.CASES, *cases_answers.CASES, *cases_tools.CASES)
+CASES = (
+    *cases_refusals.CASES, *cases_transport.CASES, *cases_answers.CASES, *cases_tools.CASES, *cases_odd.CASES,
+)  # fmt: skip
 SYNC = {"stream": "sync-stream", "whole": "sync"}
 
 

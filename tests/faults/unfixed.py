@@ -6,6 +6,7 @@ from __future__ import annotations
 _TWICE = "an attempt whose stream says nothing asks a second time, for the whole answer"
 _INSIDE = "an error inside an answer is taken for an outage, whatever it says"
 _CUT_KEY = "a text is cut before the key is taken out of it, which may leave half a key"
+_COUNTS = "a count of tokens that is no finite number breaks an answer that is whole"
 _HUGE = "an error's body is read to its end"
 
 UNFIXED: dict[tuple[str, str, str], str] = {
@@ -20,6 +21,9 @@ UNFIXED: dict[tuple[str, str, str], str] = {
     ("openai_compatible", "", "the key 170 characters into what is no JSON"): _CUT_KEY,
     ("openai_compatible", "", "the key 185 characters into what is no JSON"): _CUT_KEY,
     ("openai_compatible", "", "the key 185 characters into an event that is no JSON"): _CUT_KEY,
+    ("openai_compatible", "", "counts that are 1e999"): _COUNTS,
+    ("openai_compatible", "", "counts that are NaN"): _COUNTS,
+    ("openai_compatible", "", "an error's body without end"): _HUGE,
     ("openai_compatible", "", "50 MB with a 400"): _HUGE,
     ("openai_compatible", "", "50 MB with a 429"): _HUGE,
     ("openai_compatible", "", "50 MB with a 500"): _HUGE,

@@ -71,6 +71,14 @@ class Anthropic(Protocol):
     def text(self, text: str) -> str:
         return self._event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
 
+    def thought(self, text: str) -> list[str]:
+        block = {"type": "thinking", "thinking": "", "signature": ""}
+        return [
+            self._event("message_start", message=self._message([], None, 1)),
+            self._event("content_block_start", index=0, content_block=block),
+            self._event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": text}),
+        ]
+
     def calls(self, answer: Answer, *, interleaved: bool = False) -> list[str]:
         ended = [self._event("content_block_stop", index=0)] if answer.texts and answer.calls else []
         blocks = [self._block(len(ended) + number, call) for number, call in enumerate(answer.calls)]

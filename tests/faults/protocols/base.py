@@ -102,6 +102,10 @@ class Protocol(ABC):
         """The event with a piece of text, in the first block of the answer."""
 
     @abstractmethod
+    def thought(self, text: str) -> list[str]:
+        """The events of a stream that began with a piece of reasoning, and is still at it."""
+
+    @abstractmethod
     def calls(self, answer: Answer, *, interleaved: bool = False) -> list[str]:
         """The events of the answer's tool calls, one after the other or mixed."""
 

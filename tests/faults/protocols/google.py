@@ -105,6 +105,9 @@ class Google(Protocol):
     def text(self, text: str) -> str:
         return event(self._answer([{"text": text}]))
 
+    def thought(self, text: str) -> list[str]:
+        return [event(self._answer([{"text": text, "thought": True}]))]
+
     def calls(self, answer: Answer, *, interleaved: bool = False) -> list[str]:
         parts = self._parts(Answer(calls=answer.calls))
         groups = [parts] if interleaved and parts else [[part] for part in parts]  # a call is never split here

@@ -72,6 +72,9 @@ class OpenAI(Protocol):
     def text(self, text: str) -> str:
         return self._delta(content=text)
 
+    def thought(self, text: str) -> list[str]:
+        return [*self.opening(Answer()), self._delta(reasoning_content=text)]
+
     def calls(self, answer: Answer, *, interleaved: bool = False) -> list[str]:
         begun = [self._delta(tool_calls=[self._call(call, index, "")]) for index, call in enumerate(answer.calls)]
         rest = [[self._arguments(index, piece) for piece in call.pieces(3)] for index, call in enumerate(answer.calls)]
