@@ -58,13 +58,13 @@ HANGS = (
         "a hang before the headers of each attempt",
         lambda s: [NO_HEAD],
         times_out("attempt", TRIES),
-        config={"attempt_timeout": 0.15},
+        config={"attempt_timeout": 0.35},
     ),
     Case(
         "a hang before the first token of each attempt",
         lambda s: [NO_HEAD],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.15},
+        config={"first_token_timeout": 0.35},
     ),
     Case(
         "a hang in one attempt",
@@ -78,13 +78,13 @@ HANGS = (
         "a hang after the headers of each attempt",
         lambda s: [SILENT],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.15},
+        config={"first_token_timeout": 0.35},
     ),
     Case(
         "a hang after the opening of the stream",
         lambda s: [s.cut(then=[HANG])],
         times_out("first_token", TRIES),
-        config={"first_token_timeout": 0.15},
+        config={"first_token_timeout": 0.35},
     ),
     Case(
         "a hang in mid-stream",

@@ -8,6 +8,7 @@ import pytest
 
 from llm_framework.engine import retry
 
+from .playing import warm_up
 from .server import FaultServer, json_reply
 
 
@@ -15,6 +16,13 @@ from .server import FaultServer, json_reply
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that names no wait is tried again soon."""
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def warm(request: pytest.FixtureRequest) -> None:
+    """The test's backend is imported before its clock runs."""
+    if "target" in request.fixturenames:
+        warm_up(request.getfixturevalue("target"))
 
 
 @pytest.fixture(scope="session")

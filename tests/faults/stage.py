@@ -100,8 +100,8 @@ class Expected:
     """What must come of a case.
 
     `requests` is what the server saw. `text` and `thinking` are what a reader saw, and what the error's partial
-    response holds. `status` may be the name of a refusal, and is then the provider's own for it. `waits` are the least seconds that
-    passed before each further request.
+    response holds. `status` may be the name of a refusal, and is then the provider's own for it. `waits` are the least
+    seconds that passed before each further request.
     """
 
     requests: int = 1

@@ -14,7 +14,7 @@ from .playing import TARGETS, Target, check, play, stage_of
 from .server import FaultServer
 from .stage import Case
 from .targets import target_marks
-from .unfixed import UNFIXED
+from .unfixed import reason_of
 
 CASES = (
     *cases_refusals.CASES, *cases_transport.CASES, *cases_answers.CASES, *cases_tools.CASES, *cases_odd.CASES,
@@ -34,7 +34,7 @@ def _rows() -> Iterator[Any]:
 
 
 def _marks(case: Case, target: Target, mode: str) -> list[pytest.MarkDecorator]:
-    reason = UNFIXED.get((target.backend, mode, case.name)) or UNFIXED.get((target.backend, "", case.name))
+    reason = reason_of(target.backend, mode, case.name)
     known = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
     return [*target_marks(target), *known]
 
