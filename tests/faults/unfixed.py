@@ -1,5 +1,5 @@
-"""What is known to fail, and why: (backend or "" for all, mode or "" for all, row) -> reason. What is repaired goes from
-here, since each of these must fail."""
+"""What is known to fail, and why: (backend or "" for all, mode or "" for all, row) -> reason. What is repaired goes
+from here, since each of these must fail."""
 
 from __future__ import annotations
 
