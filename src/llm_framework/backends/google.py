@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,9 @@ import httpx
 from .. import secrets
 from ..errors import AuthenticationError, LLMFrameworkError, UnsupportedFeatureError
 from ..types import Chunk, InferenceRequest
-from .google_sdk import Locator, Place, is_vertex
+from .google_sdk import Locator, Place, RefusedError, frames_of, is_vertex
 from .http.backend import DRAIN_TIME, HttpBackend, HttpCall, is_short
-from .protocols import gemini_errors, gemini_models, gemini_request, media
+from .protocols import gemini_errors, gemini_models, gemini_request, http_errors, media
 from .protocols.answer_reader import AnswerReader
 from .protocols.gemini_response import GeminiReader
 from .protocols.http_errors import ErrorBody
@@ -48,7 +49,8 @@ class GoogleBackend(HttpBackend):
     Settings: `api_key`; `base_url` and `api_version` as Google's SDK takes them in `http_options` (without them, the
     SDK's own); `headers` and `extra_body` (sent with every request, such as `safetySettings` or `cachedContent`);
     `connect_timeout` in seconds. For Vertex AI: `vertexai: true`, `project`, `location`, and `credentials` (of
-    `google.auth`, given in code) where the machine's own are not meant.
+    `google.auth`, given in code) where the machine's own are not meant. `client`: a `google.genai.Client` of one's
+    own, given in code, through which everything then goes.
     """
 
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
@@ -59,6 +61,7 @@ class GoogleBackend(HttpBackend):
         self._locator: Locator | None = None
         self._place: Place | None = None
         self._place_ends = 0.0
+        self._client: Any = self.settings.get("client")
         self.dialect = gemini_request.dialect_of(self.model)
         self._refused: set[str] = set()  # parameters that the server turned out not to take
 
@@ -72,7 +75,8 @@ class GoogleBackend(HttpBackend):
         """Read the certificates, and have the SDK say where the model is. Raises `MissingDependencyError`,
         `ConfigurationError` and `AuthenticationError`; nothing is sent but for a token of Vertex."""
         await super().load_model()
-        await self._located()
+        if self._client is None:
+            await self._located()
 
     async def unload_model(self) -> None:
         """Close the connections, on every event loop."""
@@ -114,9 +118,11 @@ class GoogleBackend(HttpBackend):
     # ------------------------------------------------------------------------------------------------- before sending
     async def prepared(self, request: InferenceRequest) -> HttpCall:
         """The request as Gemini wants it, without what this model is known not to take."""
-        place = await self._located()
         streamed = request.streaming or not is_short(request)
-        url = place.method("streamGenerateContent", alt="sse") if streamed else place.method("generateContent")
+        url = self.base_url
+        if self._client is None:
+            place = await self._located()
+            url = place.method("streamGenerateContent", alt="sse") if streamed else place.method("generateContent")
         call = GeminiCall(request, url, {}, streamed=streamed)
         await self._write(call)
         return call
@@ -159,6 +165,35 @@ class GoogleBackend(HttpBackend):
         """What reads Gemini's answers."""
         return GeminiReader(self.who, self.model, [tool.name for tool in call.request.tools])
 
+    def answer(self, call: HttpCall, reader: AnswerReader, data: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
+        """Send the call, and read what comes: by our own way, or through the client that was given."""
+        return super().answer(call, reader, data) if self._client is None else self._through_client(call, reader)
+
+    async def _through_client(self, call: HttpCall, reader: AnswerReader) -> AsyncGenerator[Chunk, None]:
+        assert isinstance(reader, GeminiReader)
+        while True:
+            try:
+                async with aclosing(frames_of(self._client, self.model, call.body)) as frames:
+                    async for value in frames:
+                        for chunk in reader.frame(value):
+                            yield chunk
+                break
+            except RefusedError as refused:
+                refusal = http_errors.from_json(refused.body)
+                retried = not reader.begun and http_errors.is_refusal(refused.status, refusal)
+                if not retried or not await self.yields_to(refused.status, refusal, call):
+                    names = {"who": self.who, "model": self.model}
+                    raise gemini_errors.error_of(refused.status, refused.body, **names) from None
+            except (LLMFrameworkError, httpx.HTTPError):
+                raise
+            except Exception as error:  # of the HTTP library that the client was made with
+                raise self.broken(f"the client's connection broke ({type(error).__name__})", reader.shown) from None
+        self._check_end(reader)
+
+    def _check_end(self, reader: AnswerReader) -> None:
+        if reader.begun and reader.finish_reason is None:
+            raise self.broken("the stream ended without its end mark", reader.shown)
+
     async def _read_stream(self, response: httpx.Response, reader: AnswerReader) -> AsyncGenerator[Chunk, None]:
         """The protocol has no end mark but the reason to finish, after which more may come: the count of tokens, a
         signature. So it is read to its end, which then need not be orderly any more."""
@@ -168,8 +203,7 @@ class GoogleBackend(HttpBackend):
             for event in decoder.feed(data):
                 for chunk in reader.event(event):
                     yield chunk
-        if reader.begun and reader.finish_reason is None:
-            raise self.broken("the stream ended without its end mark", reader.shown)
+        self._check_end(reader)
 
     def _refusal(self, response: httpx.Response) -> LLMFrameworkError:
         error = super()._refusal(response)
@@ -182,7 +216,10 @@ class GoogleBackend(HttpBackend):
 
     # --------------------------------------------------------------------------------------------------- other wishes
     async def count_tokens(self, request: InferenceRequest) -> int | None:
-        """The tokens of the prompt, tools and instructions included, as Google counts them."""
+        """The tokens of the prompt, tools and instructions included, as Google counts them; None where a client was
+        given, which counts less than that."""
+        if self._client is not None:
+            return None
         place = await self._located()
         body = gemini_request.count_body(await self._body(request), None if self._is_vertex else place.resource)
         counted = await self.fetch("POST", place.method("countTokens"), body)
@@ -193,9 +230,7 @@ class GoogleBackend(HttpBackend):
 
     async def available_models(self) -> list[ModelInfo]:
         """The models that this key may use."""
-        if self._is_vertex:
-            message = "the models of Vertex AI are listed in Google Cloud's console, project by project"
-            raise UnsupportedFeatureError(message, feature="available_models", provider=self.who)
+        self._need_gemini_api("available_models")
         place = await self._located()
         found: list[ModelInfo] = []
         query = {"pageSize": "1000"}
@@ -210,8 +245,7 @@ class GoogleBackend(HttpBackend):
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text."""
-        if self._is_vertex:
-            raise UnsupportedFeatureError("vectors come from the Gemini API, not from Vertex AI", feature="embed")
+        self._need_gemini_api("embed")
         place = await self._located()
         body = gemini_request.embedding_body(texts, place.resource)
         answer = await self.fetch("POST", place.method("batchEmbedContents"), body)
@@ -222,6 +256,11 @@ class GoogleBackend(HttpBackend):
         if len(vectors) != len(texts):
             raise self.bad(f"{len(vectors)} embeddings for {len(texts)} texts")
         return vectors
+
+    def _need_gemini_api(self, feature: str) -> None:
+        if self._is_vertex or self._client is not None:
+            message = f"{feature} is asked of the Gemini API with a key, not of Vertex AI or through a given client"
+            raise UnsupportedFeatureError(message, feature=feature, provider=self.who, model=self.model)
 
 
 async def _next(pieces: AsyncIterator[bytes], reader: AnswerReader) -> bytes | None:

@@ -7,7 +7,9 @@ the request: so the address, the version of the API, and the headers are those t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,3 +155,33 @@ class Locator:
             return AuthenticationError(message, provider=self._who)
         message = f"the settings of {self._who} are refused by google-genai: {error}"
         return ConfigurationError(message, provider=self._who)
+
+
+# ----------------------------------------------------------------------------------------------- a client given in code
+class RefusedError(Exception):
+    """What the SDK makes of an answer that is no success: its status, and the decoded body."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+
+async def frames_of(client: Any, model: str, body: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+    """The answer to a body through the SDK's own client, frame by frame as the protocol has them. Raises
+    `RefusedError`, and the errors of the SDK's HTTP library."""
+    from google.genai import errors, types
+
+    fields = {name: value for name, value in body.items() if name not in ("contents", "generationConfig")}
+    config = {**body["generationConfig"], **fields, "automaticFunctionCalling": {"disable": True}}
+    asked = {
+        # As JSON: only so are bytes taken as the base64 that they are.
+        "contents": [types.Content.model_validate_json(json.dumps(content)) for content in body["contents"]],
+        "config": types.GenerateContentConfig.model_validate_json(json.dumps(config)),
+    }
+    try:
+        async with aclosing(await client.aio.models.generate_content_stream(model=model, **asked)) as chunks:
+            async for chunk in chunks:
+                yield chunk.model_dump(mode="json", by_alias=True, exclude_none=True)
+    except errors.APIError as error:
+        raise RefusedError(int(error.code), error.details) from None

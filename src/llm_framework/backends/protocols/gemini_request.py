@@ -11,7 +11,7 @@ from typing import Any, Literal
 from ...errors import UnsupportedFeatureError
 from ...types import GenerationConfig, InferenceRequest, ResponseFormat, ToolSpec
 from .gemini_contents import Contents
-from .gemini_schema import as_openapi
+from .gemini_schema import as_openapi, is_plain
 
 ThinkingStyle = Literal["none", "budget", "level"]
 
@@ -181,10 +181,11 @@ def _off(dialect: Dialect) -> dict[str, Any] | None:
 def _tool(tool: ToolSpec, dialect: Dialect) -> dict[str, Any]:
     declared: dict[str, Any] = {"name": tool.name, "description": tool.description or tool.name}
     if tool.parameters.get("properties"):  # an object without any is refused by some models
-        if dialect.json_schema:
+        plain = is_plain(tool.parameters)  # the older field is the one that every model, version and proxy knows
+        if dialect.json_schema and not plain:
             declared["parametersJsonSchema"] = dict(tool.parameters)
         else:
-            declared["parameters"] = as_openapi(tool.parameters)
+            declared["parameters"] = dict(tool.parameters) if plain else as_openapi(tool.parameters)
     return declared
 
 

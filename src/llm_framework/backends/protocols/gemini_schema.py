@@ -11,6 +11,21 @@ _KEPT = (
 )  # fmt: skip
 
 
+_PLAIN = {"type", "description", "properties", "required", "items", "enum"}
+
+
+def is_plain(schema: Any) -> bool:
+    """Whether a JSON schema says the same when it is read as a schema of OpenAPI's."""
+    if not isinstance(schema, Mapping) or not set(schema) <= _PLAIN or not isinstance(schema.get("type"), str):
+        return False
+    if "enum" in schema and not (schema["type"] == "string" and all(isinstance(v, str) for v in schema["enum"])):
+        return False
+    inside = [*(schema.get("properties") or {}).values(), *([schema["items"]] if "items" in schema else [])]
+    if schema["type"] == "object" and not schema.get("properties"):  # refused by some models
+        return False
+    return schema["type"] != "null" and all(is_plain(item) for item in inside)
+
+
 def as_openapi(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with its references written out, null as `nullable`, and without the words that the fields have no
     place for (`additionalProperties`, …)."""
