@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -61,6 +62,7 @@ class GoogleBackend(HttpBackend):
         self._locator: Locator | None = None
         self._place: Place | None = None
         self._place_ends = 0.0
+        self._locating = threading.Lock()
         self._client: Any = self.settings.get("client")
         self.dialect = gemini_request.dialect_of(self.model)
         self._refused: set[str] = set()  # parameters that the server turned out not to take
@@ -88,10 +90,15 @@ class GoogleBackend(HttpBackend):
     async def _located(self) -> Place:
         place = self._place
         if place is None or (self._is_vertex and time.monotonic() > self._place_ends):
-            place = await anyio.to_thread.run_sync(self._locate)
+            # Where fetching a token hangs, the request's deadline ends the wait for it.
+            place = await anyio.to_thread.run_sync(self._locate, abandon_on_cancel=True)
         return place
 
     def _locate(self) -> Place:
+        with self._locating:
+            return self._locate_alone()
+
+    def _locate_alone(self) -> Place:
         if self._locator is None:
             key = self._plain_key()
             if key is None and not self._is_vertex and not self.settings.get("base_url"):
@@ -156,7 +163,7 @@ class GoogleBackend(HttpBackend):
         name = gemini_request.refused_parameter(refusal.message, call.sent)
         if name is None:
             return False
-        self.leave_out(call, name)
+        self.leave_out(call, name, f": {secrets.redact(refusal.message)}")
         self._refused.add(name)
         return True
 

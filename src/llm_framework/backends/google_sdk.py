@@ -120,7 +120,11 @@ class Locator:
         except ImportError as error:
             raise MissingDependencyError("the backend 'google'", "google", provider=self._who) from error
         settings = self._settings
-        options = {"client_args": {"transport": _Eye(), "verify": tls_context()}}
+        tls = tls_context()  # for what is never used: else it would read the certificates three times
+        options: dict[str, Any] = {
+            "client_args": {"transport": _Eye(), "verify": tls},
+            "async_client_args": {"verify": tls, "ssl": tls},
+        }
         options.update({name: settings[name] for name in ("base_url", "api_version") if settings.get(name)})
         if not is_vertex(settings):
             return genai.Client(vertexai=False, api_key=self._key or NO_KEY, http_options=options)

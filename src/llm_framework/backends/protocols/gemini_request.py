@@ -25,7 +25,7 @@ _UNKNOWN = ("min_p", "repetition_penalty", "logit_bias")
 _BUDGETS = {"low": 1024, "medium": 8192, "high": 24576}  # tokens; what all models of the 2.5 family allow
 _NOT_TAKEN = re.compile(
     r"not (supported|enabled|allowed|available)|unsupported|does ?n[o']t support|cannot find field|only works in|"
-    r"is invalid",
+    r"only enabled|budget \d+ is invalid",
     re.IGNORECASE,
 )
 _NAMED = {

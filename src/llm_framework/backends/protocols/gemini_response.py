@@ -88,6 +88,8 @@ class GeminiReader(AnswerReader):
     def _candidate(self, candidate: Any) -> Iterator[Chunk]:
         if not isinstance(candidate, Mapping):
             raise self.bad(f"sent {shown(candidate)} as a candidate")
+        if candidate.get("index"):  # another answer than the first, which nobody asked for
+            return
         self._data.update({name: candidate[name] for name in _KEPT if candidate.get(name)})
         content = candidate.get("content")
         parts = content.get("parts") if isinstance(content, Mapping) else None
