@@ -28,9 +28,9 @@ from .chat_server import (
 from .real_server import RealServer
 
 ENVIRONMENT = Path(__file__).parents[2] / "build" / "litellm-env"
-UPSTREAM_KEY = "sk-upstream-0123456789"
 TEXT = ("Oslo is", " in Norway.\u2028", "Så!")  # a line separator, and a character of two bytes
 CALLS = (("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"}))
+FORMED = {"name": "Ada"}
 FAULTS = ("limited", "failing", "overflowing", "locked", "cut")
 cut_now = threading.Event()  # until then the model `cut` goes on
 CUT_TIME = 30.0  # seconds; it goes on no longer in any case
@@ -49,21 +49,21 @@ def need_litellm_proxy() -> None:
         pytest.skip("the LiteLLM proxy is not installed: make test-gateways", allow_module_level=True)
 
 
-def start_proxy(home: Path, key: str, upstreams: Mapping[str, str]) -> RealServer:
+def start_proxy(home: Path, key: str, upstreams: Mapping[str, str], upstream_key: str) -> RealServer:
     """The proxy, to be entered: takes this key, and serves the models in `upstreams`, each at the base URL of an
-    OpenAI-compatible server. It tries nothing a second time by itself."""
+    OpenAI-compatible server that takes the other key. It tries nothing a second time by itself."""
     file = home / "proxy.yaml"
-    file.write_text(yaml.safe_dump(_configuration(key, upstreams)))
+    file.write_text(yaml.safe_dump(_configuration(key, upstreams, upstream_key)))
     # `litellm` as a module has no main; this is what its command calls.
     call = "import sys; from litellm import run_server; sys.exit(run_server())"
     return RealServer("-c", call, "--config", str(file), "--telemetry", "False", home=home, python=litellm_python())
 
 
-def _configuration(key: str, upstreams: Mapping[str, str]) -> dict[str, Any]:
+def _configuration(key: str, upstreams: Mapping[str, str], upstream_key: str) -> dict[str, Any]:
     models = [
         {
             "model_name": model,
-            "litellm_params": {"model": f"openai/{model}", "api_base": url, "api_key": UPSTREAM_KEY},
+            "litellm_params": {"model": f"openai/{model}", "api_base": url, "api_key": upstream_key},
             "model_info": {"mode": "chat"},
         }
         for model, url in upstreams.items()
@@ -78,17 +78,16 @@ def _configuration(key: str, upstreams: Mapping[str, str]) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------- the scripted server behind
 def scripted_answer(request: Request) -> Reply:
-    """What the server behind the proxy says: `TEXT`, or the `CALLS` where there are tools and no result yet; for a
-    model named as one of `FAULTS`, that fault."""
+    """What the server behind the proxy says: `TEXT`; `CALLS` where there are tools and no result yet; `FORMED` where a
+    form is wanted; for a model named as one of `FAULTS`, that fault."""
     body = request.body or {}
     model, streamed = body.get("model", ""), bool(body.get("stream"))
     if model in FAULTS:
         return _fault(model)
     if body.get("tools") and not any(message["role"] == "tool" for message in body["messages"]):
         return _calls(_wanted(body), streamed)
-    if streamed:
-        return text_stream(*TEXT)
-    return _whole({"content": "".join(TEXT)}, "stop")
+    texts = (_json(FORMED),) if body.get("response_format") else TEXT
+    return text_stream(*texts) if streamed else _whole({"content": "".join(texts)}, "stop")
 
 
 def _wanted(body: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
@@ -136,5 +135,5 @@ def _cut_when_told() -> Iterator[Piece]:
     yield CUT
 
 
-def _json(arguments: Mapping[str, str]) -> str:
-    return json.dumps(arguments)
+def _json(value: Mapping[str, str]) -> str:
+    return json.dumps(value)

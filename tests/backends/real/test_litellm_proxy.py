@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from servers.chat_server import ChatServer
-from servers.litellm_proxy import CALLS, FAULTS, TEXT, cut_now, need_litellm_proxy, scripted_answer, start_proxy
+from servers.litellm_proxy import CALLS, FAULTS, FORMED, TEXT, cut_now, need_litellm_proxy, scripted_answer, start_proxy
 from servers.real_server import RealServer, has_llama_cpp_python
 
 from llm_framework import LLMFramework, Message, errors
@@ -22,6 +22,7 @@ from .conftest import KEY
 
 need_litellm_proxy()
 
+PROXY_KEY = "sk-proxy-0123456789"  # the servers behind have another
 WRONG_KEY = "sk-wrong-9876543210"
 SDKS = {"openai": "openai", "anthropic": "anthropic", "google": "google.genai"}
 PATHS = {"openai": "/v1", "anthropic": "", "google": ""}
@@ -63,10 +64,10 @@ def proxy(
     upstream: ChatServer, llama_behind: RealServer | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
     """The proxy before them."""
-    models = {model: upstream.url for model in ("scripted", *FAULTS)}
+    models = dict.fromkeys(("scripted", *FAULTS), upstream.url)
     if llama_behind is not None:
         models["tiny-chat"] = llama_behind.url
-    with start_proxy(tmp_path_factory.mktemp("litellm"), KEY, models) as server:
+    with start_proxy(tmp_path_factory.mktemp("litellm"), PROXY_KEY, models, KEY) as server:
         yield server
 
 
@@ -88,7 +89,7 @@ class Asked:
         self.protocol = protocol
         self.models_dir = models_dir
 
-    def framework(self, key: str = KEY, **more: Any) -> LLMFramework:
+    def framework(self, key: str = PROXY_KEY, **more: Any) -> LLMFramework:
         """A framework whose `proxy:` models are asked with that key."""
         settings = {
             "provider": self.protocol, "base_url": f"{self.origin}{PATHS[self.protocol]}", "api_key": key,
@@ -98,11 +99,11 @@ class Asked:
         return LLMFramework({"models_dir": self.models_dir, "api_credentials": {"proxy": settings}, **more})
 
     async def answer(
-        self, model: str, prompt: Any = "Where is Oslo?", *, streaming: bool = False, key: str = KEY, **more: Any
+        self, model: str, prompt: Any = "Where is Oslo?", *, streaming: bool = False, key: str = PROXY_KEY, **more: Any
     ) -> InferenceResponse:
         """The response, put together from its chunks where it is streamed. Nothing is tried twice."""
         async with self.framework(key, max_retries=0) as framework:
-            options = {"model": f"proxy:{model}", "max_tokens": 48, **more}
+            options = {"model_name": f"proxy:{model}", "max_tokens": 48, **more}
             if not streaming:
                 return await framework.generate(prompt, **options)
             chunks = [chunk async for chunk in framework.stream(prompt, **options)]
@@ -134,7 +135,7 @@ async def test_chat(asked: Asked, upstream: ChatServer, streaming: bool) -> None
 async def test_stream(asked: Asked) -> None:
     """The pieces of a stream come as they are."""
     async with asked.framework() as framework:
-        chunks = [chunk async for chunk in framework.stream("Where is Oslo?", model="proxy:scripted")]
+        chunks = [chunk async for chunk in framework.stream("Where is Oslo?", model_name="proxy:scripted")]
     assert tuple(chunk.text for chunk in chunks if chunk.text) == TEXT
 
 
@@ -152,8 +153,9 @@ async def test_usage(asked: Asked, streaming: bool) -> None:
 async def test_parameters(asked: Asked, upstream: ChatServer, streaming: bool) -> None:
     """What a call asks for arrives at the server behind."""
     await asked.answer("scripted", streaming=streaming, temperature=0.5, stop=("END",), top_p=0.9, max_tokens=7)
-    named = {name: upstream.body.get(name) for name in ("temperature", "stop", "top_p", "max_tokens")}
-    assert named == {"temperature": 0.5, "stop": ["END"], "top_p": 0.9, "max_tokens": 7}
+    named = {name: upstream.body.get(name) for name in ("temperature", "stop", "top_p")}
+    assert named == {"temperature": 0.5, "stop": ["END"], "top_p": 0.9}
+    assert 7 in (upstream.body.get("max_tokens"), upstream.body.get("max_completion_tokens"))
 
 
 async def test_image(asked: Asked, upstream: ChatServer) -> None:
@@ -195,9 +197,11 @@ async def test_two_calls_and_their_results(asked: Asked, upstream: ChatServer, s
     assert all(f"{name} says so" in str(content) for name, content in told.items())
 
 
-async def test_schema_is_sent(asked: Asked, upstream: ChatServer) -> None:
-    """The form of an answer arrives at the server behind as a schema."""
-    await asked.answer("scripted", response_format=PERSON)
+@both_ways
+async def test_schema(asked: Asked, upstream: ChatServer, streaming: bool) -> None:
+    """The form of an answer arrives at the server behind as a schema, and the answer comes back parsed."""
+    response = await asked.answer("scripted", response_format=PERSON, streaming=streaming)
+    assert response.parsed == FORMED
     form = upstream.body["response_format"]
     assert form["type"] == "json_schema"
     assert form["json_schema"]["schema"]["properties"] == PERSON["properties"]
@@ -225,7 +229,7 @@ async def test_error(
         await asked.answer(model, streaming=streaming)
     assert type(caught.value) is error
     assert caught.value.status == status
-    assert KEY not in repr(caught.value)
+    assert PROXY_KEY not in repr(caught.value)
     if isinstance(caught.value, errors.ContextOverflowError):
         assert caught.value.limit == 512
 
@@ -244,7 +248,7 @@ async def test_attempts(asked: Asked, upstream: ChatServer) -> None:
     before = len(upstream.requests)
     async with asked.framework(max_retries=1) as framework:
         with pytest.raises(errors.ProviderUnavailableError):
-            await framework.generate("Where is Oslo?", model="proxy:failing")
+            await framework.generate("Where is Oslo?", model_name="proxy:failing")
     assert len(upstream.requests) - before == 2
 
 
@@ -255,7 +259,7 @@ async def test_cut_in_the_middle(asked: Asked) -> None:
 
     async def read() -> None:
         async with asked.framework(max_retries=0) as framework:
-            async for chunk in framework.stream("Where is Oslo?", model="proxy:cut"):
+            async for chunk in framework.stream("Where is Oslo?", model_name="proxy:cut"):
                 seen.append(chunk)
                 cut_now.set()
 
