@@ -279,11 +279,10 @@ def real_model(llama_behind: RealServer | None) -> None:
 @both_ways
 async def test_real_model(asked: Asked, streaming: bool) -> None:
     """The bundled model says through proxy and protocol what it says through our own engine."""
+    question = "What is the capital of France?"
     with LLMFramework({"default_model": "tiny-chat"}) as ours:
-        here = ours.sync.generate("What is the capital of France?", max_tokens=24, temperature=0.0)
-    there = await asked.answer(
-        "tiny-chat", "What is the capital of France?", max_tokens=24, temperature=0.0, streaming=streaming
-    )
+        here = ours.sync.generate(question, max_tokens=64, temperature=0.0)
+    there = await asked.answer("tiny-chat", question, max_tokens=64, temperature=0.0, streaming=streaming)
     assert (there.text, there.finish_reason) == (here.text, here.finish_reason)
     if not streaming:
         assert there.usage.input_tokens == here.usage.input_tokens
