@@ -52,7 +52,8 @@ _UNSUPPORTED = re.compile(
     r"unexpected (keyword|fields)|not permitted|only the default",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(r"server is pinned to '", re.IGNORECASE)
+_NO_MODEL = re.compile(r"server is pinned to '|invalid model name passed in model=", re.IGNORECASE)
+_UNKNOWN_KEY = "no_db_connection"  # what a LiteLLM proxy that has no database says to any key but its own
 _INVALID = re.compile(r"\b\d+ validation errors?\b", re.IGNORECASE)
 # A tag, or a script with what is in it. Never looks beyond the next "<" without need: pages may be made to be slow.
 _TAG = re.compile(r"<(script|style)\b[^<]*(?:<(?!/?\1\b)[^<]*)*</\1\s*>|<[^<>]*>", re.IGNORECASE)
@@ -165,6 +166,8 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
         return ContentFilterError
     if _QUOTA.search(f"{body.code} {body.type}"):
         return QuotaExceededError
+    if body.type == _UNKNOWN_KEY:
+        return AuthenticationError
     if body.code in ("model_not_found", "unknown_model") or _NO_MODEL.search(body.message):
         return ModelNotFoundError
     if body.code.startswith("unsupported") or (body.parameter and _UNSUPPORTED.search(text)):
