@@ -38,7 +38,8 @@ class Gateway:
     letters or digits. `json_schema` False: it knows JSON, but no schemas. `object_schema`: it takes a schema beside
     `json_object` only. `regex_field`: where a pattern may stand. `any_tool`: how it is told to call a tool, None where
     it must be told which. `named_tool` False: nor can it be told that. `no_text`: what stands for the text of a message
-    that calls tools and says nothing.
+    that calls tools and says nothing. `end_mark`: its streams are known to end with `[DONE]`; of others, one that gave
+    a reason to finish counts as whole.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Gateway:
     regex_field: str | None = None
     stream_usage: bool = True
     short_call_ids: bool = False
+    end_mark: bool = True
 
     def field_of(self, parameter: str) -> str | None:
         """The body's field for one of our parameters, or None where this one has none."""
@@ -100,7 +102,7 @@ _ROWS = (
     Gateway("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN"),
 )  # fmt: skip
 
-GENERIC = Gateway("openai_compatible")
+GENERIC = Gateway("openai_compatible", end_mark=False)
 """A server of which nothing is known but that it speaks the protocol."""
 
 GATEWAYS: Mapping[str, Gateway] = MappingProxyType({row.name: row for row in _ROWS})

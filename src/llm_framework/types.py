@@ -401,7 +401,12 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of an answer. The last one of a stream holds `finish_reason`, `usage` and the whole `response`."""
+    """A piece of an answer. The last one of a stream holds `finish_reason`, `usage` and the whole `response`.
+
+    `signature` ends a block of thinking, or of text: it proves the block to the provider that made it. A chunk with a
+    signature and nothing else signs the block that came before, or stands for a block that is hidden. Its
+    `provider_data` then belongs to that block.
+    """
 
     text: str = ""
     thinking: str = ""
@@ -413,6 +418,7 @@ class Chunk:
     timings: Timings | None = None
     dropped_parameters: tuple[str, ...] = ()
     provider_data: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    signature: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -454,14 +460,33 @@ class InferenceResponse:
         return self.text
 
 
-class ResponseBuilder:
-    """Adds up the chunks of one answer. Text is kept in lists, so a long answer costs linear time."""
+class _Block:
+    """A part of an answer that is being put together: text, or thinking (which may be signed)."""
 
-    __slots__ = ("_calls", "_data", "_dropped", "_last", "_logprobs", "_text", "_thinking", "finish_reason", "usage")
+    __slots__ = ("data", "is_open", "kind", "pieces", "signature")
+
+    def __init__(self, kind: Literal["text", "thinking"]) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.signature: str | None = None
+        self.data: dict[str, Any] = {}
+        self.is_open = True
+
+    def part(self) -> TextPart | ThinkingPart:
+        text = "".join(self.pieces)
+        if self.kind == "thinking":
+            return ThinkingPart(text, self.signature, self.data)
+        return TextPart(text, self.data if self.signature is None else {**self.data, "signature": self.signature})
+
+
+class ResponseBuilder:
+    """Adds up the chunks of one answer; its parts stand in the order in which they began. Text is kept in lists, so a
+    long answer costs linear time."""
+
+    __slots__ = ("_calls", "_data", "_dropped", "_last", "_logprobs", "_parts", "finish_reason", "usage")
 
     def __init__(self) -> None:
-        self._text: list[str] = []
-        self._thinking: list[str] = []
+        self._parts: list[_Block | list[ToolCallDelta]] = []
         self._calls: dict[int, list[ToolCallDelta]] = {}
         self._logprobs: list[TokenLogprob] = []
         self._last: Timings | None = None
@@ -472,19 +497,43 @@ class ResponseBuilder:
 
     def add(self, chunk: Chunk) -> None:
         """Take one more chunk. Usage, finish reason and timings: the last one given counts."""
-        if chunk.text:
-            self._text.append(chunk.text)
         if chunk.thinking:
-            self._thinking.append(chunk.thinking)
+            self._block("thinking").pieces.append(chunk.thinking)
+        if chunk.text:
+            self._block("text").pieces.append(chunk.text)
+        if chunk.signature is not None:
+            self._sign(chunk, chunk.signature)
+        elif chunk.provider_data:
+            self._data.update(chunk.provider_data)
         if chunk.tool_call is not None:
-            self._calls.setdefault(chunk.tool_call.index, []).append(chunk.tool_call)
+            self._add_call(chunk.tool_call)
         if chunk.logprobs:
             self._logprobs.extend(chunk.logprobs)
         self.usage = chunk.usage or self.usage
         self.finish_reason = chunk.finish_reason or self.finish_reason
         self._last = chunk.timings or self._last
         self._dropped = chunk.dropped_parameters or self._dropped
-        self._data.update(chunk.provider_data)
+
+    def _block(self, kind: Literal["text", "thinking"]) -> _Block:
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, _Block) and last.kind == kind and last.is_open:
+            return last
+        block = _Block(kind)
+        self._parts.append(block)
+        return block
+
+    def _sign(self, chunk: Chunk, signature: str) -> None:
+        last = self._parts[-1] if self._parts else None
+        block = last if isinstance(last, _Block) and last.is_open else self._block("thinking")
+        block.signature, block.is_open = signature, False
+        block.data.update(chunk.provider_data)
+
+    def _add_call(self, delta: ToolCallDelta) -> None:
+        pieces = self._calls.get(delta.index)
+        if pieces is None:
+            pieces = self._calls[delta.index] = []
+            self._parts.append(pieces)
+        pieces.append(delta)
 
     @property
     def timings(self) -> Timings:
@@ -493,14 +542,8 @@ class ResponseBuilder:
 
     def response(self, **fields: Any) -> InferenceResponse:
         """The answer so far; `fields` override or add to what the chunks said."""
-        parts: list[Part] = []
-        if self._thinking:
-            parts.append(ThinkingPart("".join(self._thinking)))
-        if self._text:
-            parts.append(TextPart("".join(self._text)))
-        parts.extend(_join_call(self._calls[index]) for index in sorted(self._calls))
         values: dict[str, Any] = {
-            "message": Message("assistant", tuple(parts)),
+            "message": Message("assistant", self._message_parts()),
             "finish_reason": self.finish_reason or "stop",
             "usage": self.usage or Usage(),
             "timings": self._last or Timings(),
@@ -509,6 +552,10 @@ class ResponseBuilder:
             "provider_data": dict(self._data),
         }
         return InferenceResponse(**{**values, **fields})
+
+    def _message_parts(self) -> tuple[Part, ...]:
+        calls = iter([_join_call(self._calls[index]) for index in sorted(self._calls)])
+        return tuple(block.part() if isinstance(block, _Block) else next(calls) for block in self._parts)
 
 
 def new_call_id() -> str:

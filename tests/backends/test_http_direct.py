@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from llm_framework.backends.http_client import tls_context
-from llm_framework.backends.http_direct import MOST_UNREAD, DirectTransport
+from llm_framework.backends.http.client import tls_context
+from llm_framework.backends.http.direct import MOST_UNREAD, DirectTransport
 
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

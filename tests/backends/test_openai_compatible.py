@@ -38,8 +38,9 @@ from servers.chat_server import (
 )
 
 from llm_framework import Chunk, GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
-from llm_framework.backends.chat_response import AnswerReader
 from llm_framework.backends.openai_compatible import OpenAICompatibleBackend
+from llm_framework.backends.protocols.chat_response import ChatReader
+from llm_framework.backends.protocols.sse import ServerSentEvent
 from llm_framework.testing import check_backend
 from llm_framework.types import (
     DocumentPart,
@@ -397,11 +398,11 @@ def test_any_cut_of_any_calls(calls: list[tuple[str, dict[str, str]]], random: A
             [call_delta(index, *((f"id{index}", name) if repeat or not n else (None, None)), part)
              for n, part in enumerate(parts)]
         )  # fmt: skip
-    reader, builder = AnswerReader("test", "m"), ResponseBuilder()
+    reader, builder = ChatReader("test", "m"), ResponseBuilder()
     first = [queue.pop(0) for queue in pieces]  # they begin in order, as servers send them
     while first or any(pieces):
         piece = first.pop(0) if first else random.choice([queue for queue in pieces if queue]).pop(0)
-        for chunk in reader.body({"choices": [{"delta": {"tool_calls": [piece]}}]}, "delta"):
+        for chunk in reader.event(event({"choices": [{"delta": {"tool_calls": [piece]}}]})):
             builder.add(chunk)
     found = builder.response().tool_calls
     assert [(call.name, call.arguments) for call in found] == calls
@@ -967,9 +968,14 @@ except ImportError as error: print(error)
     assert "llm-framework[openai-compatible]" in done.stdout
 
 
+def event(frame: Any) -> ServerSentEvent:
+    """One event of the stream."""
+    return ServerSentEvent(json.dumps(frame))
+
+
 def test_chunks_are_chunks() -> None:
     """A frame without choices, such as the one that counts tokens, gives no chunk."""
-    reader = AnswerReader("test", "m")
-    assert list(reader.frame('{"usage": {"prompt_tokens": 1, "completion_tokens": null}}')) == []
+    reader = ChatReader("test", "m")
+    assert list(reader.event(event({"usage": {"prompt_tokens": 1, "completion_tokens": None}}))) == []
     assert reader.usage == Usage(1, 0)
-    assert list(reader.frame('{"choices": [{"delta": {"content": "x"}}]}')) == [Chunk("x")]
+    assert list(reader.event(event({"choices": [{"delta": {"content": "x"}}]}))) == [Chunk("x")]

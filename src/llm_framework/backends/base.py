@@ -56,6 +56,12 @@ class ModelBackend(ABC):  # noqa: B024 - which of three methods to override is t
         """The tokens of the request's prompt as this model counts them, or None where it cannot be known."""
         return None
 
+    async def available_models(self) -> list[ModelInfo]:
+        """The models that the provider offers now, named as they are asked for after `provider:`. Raises
+        `UnsupportedFeatureError` where it cannot be asked."""
+        message = f"{type(self).__name__} cannot list the models there are"
+        raise UnsupportedFeatureError(message, feature="available_models", model=self.model_info.name)
+
     async def _adapted_stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
         overridden = _overrides(self)
         if not overridden:

@@ -129,11 +129,11 @@ class RunningRequest:
             raise BadResponseError(f"the backend of {self.model_name!r} yielded {type(item).__name__}, no Chunk or str")
         self._builder.add(chunk)
         if chunk.finish_reason or chunk.usage or chunk.response or chunk.timings or chunk.dropped_parameters:
-            chunk = Chunk(
-                chunk.text, chunk.thinking, chunk.tool_call, logprobs=chunk.logprobs, provider_data=chunk.provider_data
-            )
+            chunk = replace(chunk, usage=None, finish_reason=None, response=None, timings=None, dropped_parameters=())
         self._num_pieces += 1
-        has_content = chunk.text or chunk.thinking or chunk.tool_call or chunk.logprobs or chunk.provider_data
+        has_content = (
+            chunk.text or chunk.thinking or chunk.tool_call or chunk.logprobs or chunk.provider_data or chunk.signature
+        )
         return chunk if has_content else None
 
     # -------------------------------------------------------------------------------------------------------- the end

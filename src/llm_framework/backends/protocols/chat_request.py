@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-import mimetypes
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from ..errors import InvalidRequestError, UnsupportedFeatureError
-from ..gateways import Gateway
-from ..types import (
+from ...errors import InvalidRequestError, UnsupportedFeatureError
+from ...gateways import Gateway
+from ...types import (
     DocumentPart,
     GenerationConfig,
     ImagePart,
@@ -28,12 +25,9 @@ from ..types import (
     ToolResult,
     ToolSpec,
 )
+from . import media
 
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\x89PNG", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp"),
-    (b"%PDF", "application/pdf"),
-)  # fmt: skip
 # What a server must be asked for in our words because its body has no field for it.
 _PARAMETERS = (
     "max_tokens", "temperature", "top_p", "top_k", "min_p", "stop", "seed", "presence_penalty", "frequency_penalty",
@@ -62,11 +56,6 @@ def restated(body: Mapping[str, Any], refusal: str, gateway: Gateway) -> Gateway
     if silent and gateway.no_text is None and re.search(r"\bcontent\b|validation errors?", refusal):
         return replace(gateway, no_text="")
     return None
-
-
-def needs_files(request: InferenceRequest) -> bool:
-    """Whether making the body reads files."""
-    return any(getattr(part, "path", None) is not None for message in request.messages for part in message.parts)
 
 
 # ---------------------------------------------------------------------------------------------------------- parameters
@@ -171,35 +160,18 @@ def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
-        return {"type": "image_url", "image_url": {"url": part.url or _data_url(part, "image/png")}}
+        return {"type": "image_url", "image_url": {"url": part.url or media.read(part).data_url}}
     if isinstance(part, DocumentPart):
         return _document(part)
     raise InvalidRequestError(f"a {type(part).__name__} cannot stand in a message of this role")
 
 
 def _document(part: DocumentPart) -> dict[str, Any]:
-    if part.url is not None and not part.url.startswith("data:"):
+    if media.is_remote(part):
         message = "documents are sent along, not fetched: give its data or path instead of a URL"
         raise UnsupportedFeatureError(message, feature="document URLs")
-    name = part.name or (Path(part.path).name if part.path is not None else "document.pdf")
-    data = part.url or _data_url(part, "application/pdf")
-    return {"type": "file", "file": {"filename": name, "file_data": data}}
-
-
-def _data_url(part: ImagePart | DocumentPart, default: str) -> str:
-    data = part.data
-    if data is None:
-        assert part.path is not None  # the part has exactly one source, and no URL
-        try:
-            data = Path(part.path).expanduser().read_bytes()
-        except OSError as error:
-            raise InvalidRequestError(f"{part.path} cannot be read: {error.strerror}") from None
-    media_type = part.media_type or _guessed(data) or (mimetypes.guess_type(str(part.path))[0] if part.path else None)
-    return f"data:{media_type or default};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _guessed(data: bytes) -> str | None:
-    return next((media_type for magic, media_type in _MAGIC if data.startswith(magic)), None)
+    data = part.url or media.read(part).data_url
+    return {"type": "file", "file": {"filename": media.file_name(part), "file_data": data}}
 
 
 # ------------------------------------------------------------------------------------------------------ tools and form

@@ -13,7 +13,7 @@ from functools import lru_cache
 import anyio
 import httpx
 
-from .http_direct import DirectTransport
+from .direct import DirectTransport
 
 CLOSE_TIME = 5.0  # seconds that another loop may take to close its client
 KEEPALIVE = 30.0  # seconds that an unused connection is kept
@@ -87,7 +87,13 @@ class HttpClient:
     async def post(self, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
         """Send, and return the response when its headers have come; its body is still to be read, or closed. Raises
         httpx's errors."""
-        request = httpx.Request("POST", url, headers=headers, content=content, extensions=self._extensions)
+        return await self.send("POST", url, headers, content)
+
+    async def send(
+        self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes | None = None
+    ) -> httpx.Response:
+        """As `post`, by any method."""
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=self._extensions)
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from ..errors import (
+from ...errors import (
     AuthenticationError,
     BadResponseError,
     ConfigurationError,
