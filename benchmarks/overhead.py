@@ -19,6 +19,7 @@ import json
 import random
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -36,7 +37,7 @@ PROTOCOLS = ("openai", "anthropic", "google")
 AT_ONCE = 64
 BASE = "sdk"  # what the others are compared with
 WORKER = Path(__file__).with_name("overhead_clients.py")
-notes = Console(stderr=True)
+notes = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 class Job(NamedTuple):
@@ -96,7 +97,7 @@ def worker(client: str, python: Path, url: str) -> Iterator[Worker]:
     """The client's process."""
     command = [str(python), str(WORKER), client, url]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, env=variables_of(client), **pipes) as process:
+    with subprocess.Popen(command, text=True, env=variables_of(python), **pipes) as process:
         try:
             yield Worker(process)
         finally:
@@ -111,7 +112,9 @@ def compare(clients: list[str], protocols: list[str], rounds: int, num_words: in
         for client in clients:
             python = python_of(client, folder)
             if python is None:
-                notes.print(f"{client}: not measured, its environment is missing (--setup makes it)", highlight=False)
+                notes.print(
+                    f"{client}: not measured, not installed (--setup makes an environment for it)", markup=False
+                )
                 continue
             workers[client] = stack.enter_context(worker(client, python, url))
         some = _usable(workers, protocols, num_words)
@@ -195,8 +198,8 @@ def plot(rows: list[Row], file: Path) -> None:
         axes.set_xticks(range(len(protocols)), protocols)
         axes.set_title(title)
         axes.set_yscale("log")
-    panels.flat[0].legend(fontsize="small")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="lower center", ncols=len(clients))
     figure.savefig(file, dpi=150)
 
 
@@ -236,7 +239,7 @@ def main() -> None:
         return
     if given.only != "hosts":
         rows = compare(given.clients, given.protocols, given.rounds or 10, given.words, given.envs)
-        Console().print(table(rows))
+        Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
         if given.json:
             given.json.write_text(json.dumps(rows, indent=1) + "\n")
         if given.plot:

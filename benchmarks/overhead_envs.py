@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -29,17 +30,28 @@ ENVIRONMENT_OF = {
 }
 """Where each client lives; None is the environment that the benchmark runs in."""
 
+_MODULES = {"sdk": ("openai", "anthropic", "google.genai"), "any-llm": ("any_llm",)}
+
 
 def python_of(client: str, folder: Path) -> Path | None:
-    """The interpreter that runs the client; None where its environment was not made."""
-    name = ENVIRONMENT_OF[client]
-    python = Path(sys.executable) if name is None else folder / name / "bin" / "python"
-    return python if python.exists() else None
+    """The interpreter that runs the client: of its environment, else this one where it has the client; else None."""
+    python = folder / (ENVIRONMENT_OF[client] or "") / "bin" / "python"
+    if ENVIRONMENT_OF[client] is not None and python.exists():
+        return python
+    modules = _MODULES.get(client, (client.replace("-", "_"),))
+    return Path(sys.executable) if any(map(_is_installed, modules)) else None
 
 
-def variables_of(client: str) -> dict[str, str]:
-    """The environment variables of the client's process: another environment must not find our packages."""
-    hidden = () if ENVIRONMENT_OF[client] is None else ("PYTHONPATH",)
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent
+        return False
+
+
+def variables_of(python: Path) -> dict[str, str]:
+    """The variables of the client's process: another environment must not find the packages of this one."""
+    hidden = () if python == Path(sys.executable) else ("PYTHONPATH",)
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
