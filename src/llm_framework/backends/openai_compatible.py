@@ -33,8 +33,8 @@ class OpenAICompatibleBackend(HttpBackend):
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(model_info, settings)
         self.gateway = self.find_gateway()
-        base = self.settings.get("base_url") or self.gateway.base_url
-        self._url = self.checked_url(base, "/chat/completions", EXAMPLE_URL)
+        self._base = self.find_base_url()
+        self._url = self.url_of("/chat/completions")
         self._headers = self._fixed_headers()
         self._refused: set[str] = set()  # parameters, and "stream_options", that the server turned out not to take
         self._max_tokens_field = self.gateway.field_of("max_tokens")
@@ -43,10 +43,18 @@ class OpenAICompatibleBackend(HttpBackend):
         """What is known of the server."""
         return GATEWAYS.get(str(self.settings.get("provider") or self.who), GENERIC)
 
+    def find_base_url(self) -> httpx.URL:
+        """The server's address, as the settings have it."""
+        return self.checked_url(self.settings.get("base_url") or self.gateway.base_url, "", EXAMPLE_URL)
+
     @property
     def base_url(self) -> httpx.URL:
         """The server's address."""
-        return self._url
+        return self._base
+
+    def url_of(self, path: str) -> httpx.URL:
+        """The address of one of its endpoints, such as `/models`."""
+        return self._base.copy_with(path=self._base.path.rstrip("/") + path)
 
     def new_reader(self, call: HttpCall) -> AnswerReader:
         """What reads Chat Completions."""
@@ -54,8 +62,7 @@ class OpenAICompatibleBackend(HttpBackend):
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text, from the server's `/embeddings`."""
-        url = self._url.copy_with(path=self._url.path.removesuffix("/chat/completions") + "/embeddings")
-        body = await self.fetch("POST", url, {"model": self.model, "input": texts})
+        body = await self.fetch("POST", self.url_of("/embeddings"), {"model": self.model, "input": texts})
         try:
             items = sorted(body["data"], key=lambda item: item.get("index", 0))
             vectors = [[float(number) for number in item["embedding"]] for item in items]
@@ -66,6 +73,17 @@ class OpenAICompatibleBackend(HttpBackend):
         return vectors
 
     # ------------------------------------------------------------------------------------------------- before sending
+    held_here: frozenset[str] = frozenset()
+    """Parameters that are not sent, since the reader of the answer sees to them."""
+
+    def refused_by_model(self, request: InferenceRequest) -> set[str]:
+        """The parameters of this request that the model is known to refuse."""
+        return set()
+
+    def may_come_whole(self, request: InferenceRequest) -> bool:
+        """Whether an answer of which nobody reads the pieces may be asked for in one piece."""
+        return is_short(request)
+
     async def prepared(self, request: InferenceRequest) -> HttpCall:
         """The request as Chat Completions wants it, without what this server is known not to take."""
         sent, unknown = chat_request.parameters(request.config, self.gateway)
@@ -75,10 +93,14 @@ class OpenAICompatibleBackend(HttpBackend):
         for name in self._refused & set(sent):
             if call.may_drop(name):
                 call.drop(name)
+        for name in self.refused_by_model(request) & set(call.sent):
+            self.leave_out(call, name)
+        for name in self.held_here & set(call.sent):
+            del call.sent[name]
         for fields in call.sent.values():
             call.body.update(fields)
         self._rename_max_tokens(call)
-        if request.streaming or not is_short(request):
+        if request.streaming or not self.may_come_whole(request):
             self._ask_for_stream(call)
         call.body.update(self.settings.get("extra_body") or {})
         call.streamed = bool(call.body.get("stream"))

@@ -42,6 +42,8 @@ def request_body(request: InferenceRequest, model: str, gateway: Gateway) -> dic
         body["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             body["tool_choice"] = _tool_choice(request.tool_choice, request.tools, gateway)
+        if request.metadata.get("parallel_tool_calls") is not None:
+            body["parallel_tool_calls"] = bool(request.metadata["parallel_tool_calls"])
     if request.response_format is not None:
         _ask_for_form(body, request.response_format, gateway)
     return body
@@ -99,7 +101,7 @@ def _thinking(value: str | int, field: str, gateway: Gateway) -> dict[str, Any]:
     if isinstance(value, int) and on:
         message = f"{gateway.name} takes thinking as off, low, medium or high, not as a budget of tokens"
         raise UnsupportedFeatureError(message, feature="thinking")
-    return {field: value if on else "none"}
+    return {field: value if on else gateway.thinking_off}
 
 
 # ------------------------------------------------------------------------------------------------------------ messages
@@ -112,7 +114,8 @@ def chat_messages(messages: Iterable[Message], gateway: Gateway) -> list[dict[st
         elif message.role == "tool":
             written.extend(_tool_result(result, gateway) for result in message.tool_results)
         else:
-            written.append({"role": message.role, "content": _content(message.parts)})
+            role = gateway.system_role if message.role == "system" else message.role
+            written.append({"role": role, "content": _content(message.parts)})
         if message.name and message.role != "tool":
             written[-1]["name"] = message.name
     return written
