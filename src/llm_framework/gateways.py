@@ -39,8 +39,8 @@ class Gateway:
     `json_object` only. `regex_field`: where a pattern may stand. `any_tool`: how it is told to call a tool, None where
     it must be told which. `named_tool` False: nor can it be told that. `no_text`: what stands for the text of a message
     that calls tools and says nothing. `end_mark`: its streams are known to end with `[DONE]`; of others, one that gave
-    a reason to finish counts as whole. `system_role` is its name for the role of instructions, `thinking_off` the effort
-    that means none.
+    a reason to finish counts as whole. `system_role` is its name for the role of instructions, `thinking_off` the
+    effort that means none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""OpenAI's backend against a scripted server: what it sends for which model, what it reads, and what its SDK decides."""
+"""OpenAI's backend against a scripted server: what it sends for which model, what it reads, what its SDK decides."""
 
 from __future__ import annotations
 

@@ -65,10 +65,10 @@ class OpenAIBackend(OpenAICompatibleBackend):
     def _plain(self, request: InferenceRequest) -> InferenceRequest:
         """The request without the values that say what the model does anyway."""
         refused = self.family.refused(request.config.thinking)
-        neutral = {name: None for name, value in NEUTRAL.items() if getattr(request.config, name) == value}
+        neutral: dict[str, Any] = {n: None for n, value in NEUTRAL.items() if getattr(request.config, n) == value}
         if request.config.thinking in ("off", 0) and not self.family.reasons and self.family is not _UNKNOWN:
             neutral["thinking"] = None
-        dropped = {name: None for name in neutral if name in refused}
+        dropped: dict[str, Any] = {name: None for name in neutral if name in refused}
         return replace(request, config=replace(request.config, **dropped)) if dropped else request
 
     def refused_by_model(self, request: InferenceRequest) -> set[str]:
