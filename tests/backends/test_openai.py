@@ -19,25 +19,24 @@ from servers.chat_server import (
     text_stream,
     usage,
 )
+from servers.openai_calls import KEY, VARIABLES, WEATHER, answer, info_of
 
-from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
+from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, errors
+from llm_framework.backends import create_backend
+from llm_framework.backends.http.backend import HttpBackend
 from llm_framework.registry import ModelRegistry
-from llm_framework.types import InferenceResponse, ResponseBuilder, ToolSpec, Usage
+from llm_framework.types import Usage
 
-openai = pytest.importorskip("openai")
+pytest.importorskip("openai")
 
-from llm_framework.backends.openai import OpenAIBackend  # noqa: E402 - needs the SDK
-
-KEY = "sk-secret-0123456789"
-WEATHER = ToolSpec("get_weather", "Weather", {"type": "object", "properties": {"city": {"type": "string"}}})
 Serve = Callable[..., ChatServer]
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK reads variables of its own, which this machine may have set."""
-    for name in ("API_KEY", "ORG_ID", "PROJECT_ID", "BASE_URL", "CUSTOM_HEADERS", "API_VERSION"):
-        monkeypatch.delenv(f"OPENAI_{name}", raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -49,29 +48,6 @@ def serve() -> Iterator[Serve]:
             return stack.enter_context(ChatServer(*replies, handler=handler))
 
         yield start
-
-
-def info_of(model: str) -> ModelInfo:
-    return ModelInfo(f"openai:{model}", backend_type="openai", metadata={"provider": "openai", "model_id": model})
-
-
-def backend_of(server: ChatServer, model: str = "gpt-4o", **more: Any) -> OpenAIBackend:
-    return OpenAIBackend(info_of(model), {"base_url": server.url, "api_key": KEY, **more})
-
-
-async def answer(
-    server: ChatServer, request: InferenceRequest | str = "hi", model: str = "gpt-4o", **more: Any
-) -> InferenceResponse:
-    """The whole answer of a backend of its own."""
-    backend = backend_of(server, model, **more)
-    request = InferenceRequest(request) if isinstance(request, str) else request
-    builder = ResponseBuilder()
-    try:
-        async for chunk in backend.stream(request):
-            builder.add(chunk)
-    finally:
-        await backend.unload_model()
-    return builder.response()
 
 
 def framework_of(server: ChatServer, tmp_path: Path, **more: Any) -> LLMFramework:
@@ -114,7 +90,8 @@ async def test_settings_of_the_sdk(serve: Serve, monkeypatch: pytest.MonkeyPatch
     assert (sent.path, sent.headers["x-mine"]) == ("/v1/chat/completions?a=b", "1")
     assert not any(name.startswith("x-stainless") for name in sent.headers)
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    backend = OpenAIBackend(info_of("gpt-4o"), {"api_key": KEY})
+    backend = create_backend(info_of("gpt-4o"), {"api_key": KEY})
+    assert isinstance(backend, HttpBackend)
     assert str(backend.base_url).rstrip("/") == server.url
     await backend.unload_model()
 
@@ -122,7 +99,7 @@ async def test_settings_of_the_sdk(serve: Serve, monkeypatch: pytest.MonkeyPatch
 def test_without_a_key() -> None:
     """Without a key nothing is tried: the error says how to give one."""
     with pytest.raises(errors.AuthenticationError, match="OPENAI_API_KEY"):
-        OpenAIBackend(info_of("gpt-4o"), {})
+        create_backend(info_of("gpt-4o"), {})
 
 
 def test_without_the_sdk() -> None:

@@ -11,7 +11,7 @@ import httpx
 from ..gateways import GATEWAYS, GENERIC, Gateway
 from ..types import InferenceRequest
 from .http.backend import HttpBackend, HttpCall, is_short
-from .protocols import chat_request, media
+from .protocols import chat_request, media, model_list
 from .protocols.answer_reader import AnswerReader
 from .protocols.chat_response import ChatReader
 from .protocols.http_errors import ErrorBody
@@ -72,6 +72,25 @@ class OpenAICompatibleBackend(HttpBackend):
             raise self.bad(f"{len(vectors)} embeddings for {len(texts)} texts")
         return vectors
 
+    async def available_models(self) -> list[ModelInfo]:
+        """The models in the server's `/models`, with what it says of them."""
+        listed = model_list.entries(await self.fetch("GET", self.url_of("/models")))
+        if listed is None:
+            raise self.bad("an answer that lists no models")
+        return [self.describe_model(entry) for entry in listed]
+
+    def describe_model(self, entry: model_list.ListedModel) -> ModelInfo:
+        """A model of the list as the registry describes models."""
+        from ..registry.model_info import ModelInfo, ModelType
+
+        return ModelInfo(
+            entry.id,
+            model_type=ModelType.EMBEDDING if entry.embeds else ModelType.CHAT,
+            backend_type=self.model_info.backend_type,
+            context_length=entry.context_length,
+            metadata={"provider": self.who, "model_id": entry.id},
+        )
+
     # ------------------------------------------------------------------------------------------------- before sending
     held_here: frozenset[str] = frozenset()
     """Parameters that are not sent, since the reader of the answer sees to them."""
@@ -86,9 +105,9 @@ class OpenAICompatibleBackend(HttpBackend):
 
     async def prepared(self, request: InferenceRequest) -> HttpCall:
         """The request as Chat Completions wants it, without what this server is known not to take."""
-        sent, unknown = chat_request.parameters(request.config, self.gateway)
+        sent, unknown = self.parameters_of(request)
         call = HttpCall(request, self._url, await self._body(request), sent)
-        for name in unknown:
+        for name in (name for name in unknown if name not in self.held_here):
             self._leave_out(call, name)
         for name in self._refused & set(sent):
             if call.may_drop(name):
@@ -108,8 +127,16 @@ class OpenAICompatibleBackend(HttpBackend):
 
     async def _body(self, request: InferenceRequest) -> dict[str, Any]:
         if media.needs_files(request):
-            return await anyio.to_thread.run_sync(chat_request.request_body, request, self.model, self.gateway)
+            return await anyio.to_thread.run_sync(self.body_of, request)
+        return self.body_of(request)
+
+    def body_of(self, request: InferenceRequest) -> dict[str, Any]:
+        """Everything of the body but the parameters of generation and `stream`. May read files."""
         return chat_request.request_body(request, self.model, self.gateway)
+
+    def parameters_of(self, request: InferenceRequest) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The parameters that are set: those that have a field, each with the fields that say it, and the others."""
+        return chat_request.parameters(request.config, self.gateway)
 
     def _ask_for_stream(self, call: HttpCall) -> None:
         call.body["stream"] = True
@@ -139,7 +166,7 @@ class OpenAICompatibleBackend(HttpBackend):
     # ------------------------------------------------------------------------------------------------ after an answer
     async def yields_to(self, status: int, refusal: ErrorBody, call: HttpCall) -> bool:
         """Whether the server said what it does not take, and the call can do without."""
-        if (gateway := chat_request.restated(call.body, refusal.message, self.gateway)) is not None:
+        if (gateway := self.restated(call, refusal)) is not None:
             self.gateway = gateway
             call.body.update({**await self._body(call.request), **(self.settings.get("extra_body") or {})})
             return True
@@ -157,6 +184,10 @@ class OpenAICompatibleBackend(HttpBackend):
                 self._refused.add(name)
                 return True
         return False
+
+    def restated(self, call: HttpCall, refusal: ErrorBody) -> Gateway | None:
+        """The gateway as its refusal shows it to be, where the same can be said in the way it takes."""
+        return chat_request.restated(call.body, refusal.message, self.gateway)
 
     def ends_well(self, reader: AnswerReader) -> bool:
         """Some servers never send the end mark; an answer that says why it ended is whole with those."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 Api = Literal["chat", "responses"]
 Sampling = Literal["always", "not thinking", "thinking off", "never"]
@@ -38,6 +38,11 @@ class Family:
     output: int | None = None
     images: bool = True
 
+    @property
+    def surely_chat(self) -> bool:
+        """Whether Chat Completions serves every request that the model takes."""
+        return bool(self.pattern) and self.api == "chat" and not self.reasons
+
     def thinks(self, thinking: str | int | None) -> bool:
         """Whether the model thinks when it is told this."""
         if not self.reasons:
@@ -47,7 +52,7 @@ class Family:
     def refused(self, thinking: str | int | None) -> frozenset[str]:
         """The parameters that it refuses when it is told to think that much."""
         if not self.reasons:
-            return frozenset(("thinking",))
+            return frozenset(("thinking",)) if self.pattern else frozenset()
         names = NEVER_OF_REASONERS
         if self.sampling != "always" and (self.sampling == "never" or self.thinks(thinking)):
             names |= SAMPLING
@@ -86,8 +91,32 @@ FAMILIES = (
 )  # fmt: skip
 
 
+UNKNOWN = Family("", reasons=False, sampling="always", api="chat", images=False)
+"""A model that no row fits, such as a deployment with a name of its own."""
+
+_OTHER_THINGS = re.compile(
+    r"whisper|tts|dall-e|image|sora|moderation|realtime|transcribe|audio|babbage|davinci|gpt-live|-instruct",
+    re.IGNORECASE,
+)
+
+
 @lru_cache(maxsize=256)
-def family_of(model: str) -> Family | None:
+def family_of(model: str) -> Family:
     """The row that fits, also for a fine-tuned model (`ft:gpt-4o:…`) and one with its maker's name before it."""
     name = model.lower().removeprefix("ft:").rpartition("/")[2]
-    return next((family for family in FAMILIES if re.match(family.pattern, name)), None)
+    return next((family for family in FAMILIES if re.match(family.pattern, name)), UNKNOWN)
+
+
+def is_text(model: str) -> bool:
+    """Whether a model of OpenAI's list answers in text or makes vectors, as against speech, pictures, verdicts."""
+    return _OTHER_THINGS.search(model) is None
+
+
+def facts(model: str) -> dict[str, Any]:
+    """What is known of a model beforehand, as fields of `ModelInfo`."""
+    family = family_of(model)
+    if family is UNKNOWN:
+        return {}
+    names = {"chat", "streaming", "tools"}
+    names |= {name for name, has in (("images", family.images), ("thinking", family.reasons)) if has}
+    return {"context_length": family.context, "capabilities": frozenset(names)}

@@ -14,6 +14,7 @@ from ..errors import AuthenticationError, ConfigurationError
 
 _ALSO_TAKEN = ("organization", "project", "default_query")
 _AZURE = ("azure_endpoint", "azure_deployment", "api_version", "azure_ad_token", "azure_ad_token_provider")
+_OF_DEPLOYMENTS = ("/chat/completions", "/embeddings")
 _OURS = ("accept", "content-type", "user-agent")  # set by the transport; the SDK's say that the SDK is at work
 
 TokenProvider = Callable[[], Any]
@@ -64,6 +65,19 @@ def fixed_headers(client: openai.AsyncOpenAI, settings: Mapping[str, Any], key: 
         elif key and not token_provider(settings) and "api-key" not in given:
             found["api-key"] = key
     return found
+
+
+def path_of(path: str, base: str, settings: Mapping[str, Any], model: str) -> str:
+    """The path of an endpoint below the base. On Azure some belong to a deployment (named like the model, where the
+    settings name none), and the others do not."""
+    base = base.rstrip("/")
+    if is_azure(settings):
+        root = base.partition("/deployments/")[0]
+        if path not in _OF_DEPLOYMENTS:
+            return root + path
+        if root == base:
+            return f"{root}/deployments/{model}{path}"
+    return base + path
 
 
 def _names_sdk(name: str) -> bool:
