@@ -30,7 +30,7 @@ PROVIDERS = ("openai", "anthropic", "google", "native", "transformers", "openai_
 
 # Bare names that everybody knows, and whose they are.
 _WELL_KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"^(gpt-|chatgpt-|o\d+(-|$)|text-embedding-)"), "openai"),
+    (re.compile(r"^(ft:)?(gpt-|chatgpt-|codex-|o\d+(-|$)|text-embedding-)"), "openai"),
     (re.compile(r"^claude-"), "anthropic"),
     (re.compile(r"^gemini-"), "google"),
 )
