@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -71,6 +71,7 @@ class ErrorBody:
     retry_delay: float | None = None
     is_json: bool = False
     request_id: str = ""
+    value: Any = field(default=None, repr=False)  # the whole body, decoded
 
     @property
     def all_text(self) -> str:
@@ -102,6 +103,7 @@ def read_body(content: bytes | str) -> ErrorBody:
 
 def from_json(value: Any) -> ErrorBody:
     """The error in a decoded body, or in the `error` of a stream's frame."""
+    original = value
     if isinstance(value, list) and value:  # one gateway wraps it in a list
         value = value[0]
     inner = value.get("error", value) if isinstance(value, Mapping) else value
@@ -118,7 +120,9 @@ def from_json(value: Any) -> ErrorBody:
         code = _name(inner["status"])
     request_id = _name(inner.get("request_id") or (value.get("request_id") if isinstance(value, Mapping) else None))
     kind, parameter = _name(inner.get("type")), _name(inner.get("param"))
-    return ErrorBody(_plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True, request_id)
+    return ErrorBody(
+        _plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True, request_id, original
+    )
 
 
 def error_of(
