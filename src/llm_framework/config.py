@@ -157,6 +157,7 @@ class LLMConfig(BaseModel):
     api_credentials: dict[str, Credentials] = Field(default_factory=dict)
     enable_fallbacks: bool = True
     fallback_models: list[str] = Field(default_factory=list)
+    fallback_on_content_filter: bool = False  # ask another model also where one refuses for the content
     breaker_failures: Positive = 5
     breaker_cooldown: Seconds = 30.0
     plugin_dirs: list[ExpandedPath] = Field(default_factory=list)
@@ -235,7 +236,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "generation": ("default_max_tokens", "default_temperature", "default_top_p", "default_top_k"),
     "api_credentials": ("api_credentials",),
-    "fallbacks": ("enable_fallbacks", "fallback_models"),
+    "fallbacks": ("enable_fallbacks", "fallback_models", "fallback_on_content_filter"),
     "reliability": ("breaker_failures", "breaker_cooldown"),
     "plugins": ("plugin_dirs", "plugins"),
     "logging": ("log_level",),
