@@ -97,12 +97,10 @@ async def characters(pieces: AsyncIterator[str | None]) -> int:
 def ours(protocol: str, base: str) -> Calls:
     """The whole path through the framework, as configured by default but for the number of requests at once."""
     from llm_framework import LLMFramework
-    from llm_framework.backends import backend_names
 
-    provider = protocol if protocol in backend_names() else f"{protocol}_compatible"
-    credentials = {"zero": {"provider": provider, "base_url": base_url(protocol, base), "api_key": KEY}}
+    credentials = {protocol: {"base_url": base_url(protocol, base), "api_key": KEY}}
     framework = LLMFramework({"api_credentials": credentials, "max_concurrent_requests": 64})
-    name = f"zero:{MODEL}"
+    name = f"{protocol}:{MODEL}"
 
     async def whole() -> int:
         return len((await framework.generate(PROMPT, model_name=name, max_tokens=MAX_TOKENS)).text)

@@ -35,6 +35,7 @@ def test_hosts_are_compared(tmp_path: Path) -> None:
 def test_clients_are_compared(tmp_path: Path) -> None:
     """benchmarks/overhead.py measures the clients that are installed in turn, writes a row for each and draws its
     plot; the others are named."""
+    pytest.importorskip("openai")
     rows, picture = tmp_path / "rows.json", tmp_path / "plot.png"
     clients = ("--clients", "llm-framework,httpx,litellm", "--protocols", "openai", "--envs", str(tmp_path / "none"))
     done = run("--only", "clients", *clients, "--rounds", "1", "--json", str(rows), "--plot", str(picture))
