@@ -109,7 +109,7 @@ GENERIC = Gateway("openai_compatible", end_mark=False)
 """A server of which nothing is known but that it speaks the protocol."""
 
 OPENAI = Gateway("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", {"max_tokens": "max_completion_tokens"})
-"""OpenAI itself, which has a backend of its own; what its models refuse stands in `backends.openai_models`."""
+"""OpenAI itself, which has a backend of its own; what its models refuse stands in `registry.openai_models`."""
 
 GATEWAYS: Mapping[str, Gateway] = MappingProxyType({row.name: row for row in _ROWS})
 """By the name that stands before the colon: `groq:llama-3.3-70b-versatile`."""

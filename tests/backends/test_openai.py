@@ -63,6 +63,8 @@ def test_names(tmp_path: Path, name: str) -> None:
     info = ModelRegistry(tmp_path, tmp_path / "cache").get_model(name)
     assert info.backend_type == "openai"
     assert info.metadata["model_id"] == name.removeprefix("openai:")
+    assert info.context_length in (128_000, 200_000)
+    assert "tools" in info.capabilities
 
 
 async def test_a_plain_answer(serve: Serve) -> None:

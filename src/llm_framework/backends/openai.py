@@ -12,13 +12,14 @@ import httpx
 from .. import secrets
 from ..errors import ConfigurationError, LLMFrameworkError
 from ..gateways import OPENAI, Gateway
+from ..registry import openai_models
+from ..registry.openai_models import Api
 from ..types import Chunk, InferenceRequest
-from . import openai_models, openai_sdk
+from . import openai_sdk
 from .http.backend import HttpCall
 from .http.client import HttpClient
 from .openai_client import SdkClient
 from .openai_compatible import EXAMPLE_URL, OpenAICompatibleBackend
-from .openai_models import Api
 from .protocols import responses_request
 from .protocols.answer_reader import AnswerReader
 from .protocols.http_errors import ErrorBody
@@ -90,9 +91,11 @@ class OpenAIBackend(OpenAICompatibleBackend):
 
     def key_headers(self, key: str | None) -> Mapping[str, str]:
         """The headers that the SDK sends."""
-        if token := self.settings.get("azure_ad_token"):
-            secrets.remember(str(token))
-        return openai_sdk.fixed_headers(self._sdk, self.settings, key)
+        headers = openai_sdk.fixed_headers(self._sdk, self.settings, key)
+        for name in headers:
+            if name.lower() in ("authorization", "api-key"):  # they may come from elsewhere than our own settings
+                secrets.remember(headers[name].removeprefix("Bearer "))
+        return headers
 
     async def headers(self) -> httpx.Headers:
         """The headers of every request, with a new token where one was configured to be asked for."""

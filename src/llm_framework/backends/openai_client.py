@@ -72,7 +72,7 @@ class _Bytes(httpx.AsyncByteStream):
         try:
             async for data in self._response.iter_bytes():
                 yield data
-        except (GeneratorExit, httpx.HTTPError):
+        except httpx.HTTPError:
             raise
         except Exception as error:
             raise httpx.ReadError(type(error).__name__) from None

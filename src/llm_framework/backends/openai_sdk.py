@@ -32,7 +32,9 @@ def make_client(settings: Mapping[str, Any], key: str | None, who: str) -> opena
     options: dict[str, Any] = {name: settings[name] for name in _ALSO_TAKEN if settings.get(name) is not None}
     token = settings.get("azure_ad_token") or settings.get("azure_ad_token_provider")
     if not key and not token:
-        raise AuthenticationError(f"no key for {who}: set api_key in api_credentials or OPENAI_API_KEY", provider=who)
+        variable = "AZURE_OPENAI_API_KEY" if settings.get("azure_endpoint") else "OPENAI_API_KEY"
+        message = f"no key for {who}: set api_key in api_credentials, or the variable {variable}"
+        raise AuthenticationError(message, provider=who)
     try:
         if is_azure(settings):
             options.update({name: settings[name] for name in _AZURE if settings.get(name) is not None})

@@ -53,9 +53,12 @@ class ResponsesReader(AnswerReader):
 
     def _text_delta(self, value: Mapping[str, Any]) -> Iterator[Chunk]:
         self._with_text.add(value.get("output_index"))
-        self._block = "text"
-        logprobs = value.get("logprobs")
-        return self.text(str(value.get("delta") or ""), logprobs=read_logprobs(logprobs) if logprobs else ())
+        return self._shown_text(value.get("delta"), value.get("logprobs"))
+
+    def _shown_text(self, text: Any, logprobs: Any) -> Iterator[Chunk]:
+        for chunk in self.text(str(text or ""), logprobs=read_logprobs(logprobs) if logprobs else ()):
+            self._block = "text"
+            yield chunk
 
     def _thinking_delta(self, value: Mapping[str, Any]) -> Iterator[Chunk]:
         self._with_text.add(value.get("output_index"))
@@ -155,10 +158,7 @@ class ResponsesReader(AnswerReader):
     def _message(self, item: Mapping[str, Any]) -> Iterator[Chunk]:
         for part in item.get("content") or ():
             if isinstance(part, Mapping):
-                self._block = "text"
-                logprobs = part.get("logprobs")
-                text = str(part.get("text") or part.get("refusal") or "")
-                yield from self.text(text, logprobs=read_logprobs(logprobs) if logprobs else ())
+                yield from self._shown_text(part.get("text") or part.get("refusal"), part.get("logprobs"))
 
     def _signed_reasoning(self, item: Mapping[str, Any]) -> Iterator[Chunk]:
         signature = item.get("encrypted_content")
@@ -177,6 +177,7 @@ class ResponsesReader(AnswerReader):
     # --------------------------------------------------------------------------------------------------------- errors
     def _error(self, value: Mapping[str, Any]) -> LLMFrameworkError:
         """The error in an event, or of an answer that failed. Its code stands for the status that it would have had."""
+        value = {**value, "error": value.get("error") or {}} if "error" in value else value
         body = http_errors.from_json(value)
         code = body.code or body.type
         if any(word in code for word in _POLICIES) or (code == "invalid_prompt" and "policy" in body.message):
