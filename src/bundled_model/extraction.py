@@ -134,7 +134,7 @@ def seed_case(w: Words) -> Case:
 
 def case(w: Words) -> Case:
     """A text, the fields asked for, and the object; not every value of the text is asked for."""
-    if w.chance(.6):
+    if w.chance(.75):
         return seed_case(w)
     s = w.one(SITUATIONS)
     values = {f.id: _value(w, f) for f in s.fields}
@@ -359,4 +359,4 @@ def classify(w: Words) -> dict[str, Any]:
 
 
 SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"copy": copy, "lookup": lookup, "table": table, "json": dialect, "json_schema": parser, "json_free": free, "classify": classify}
-WEIGHTS: dict[str, float] = {"copy": 4, "lookup": 4, "table": 2, "json": 10, "json_schema": 5, "json_free": 2, "classify": 2}
+WEIGHTS: dict[str, float] = {"copy": 2.5, "lookup": 3.5, "table": 1.5, "json": 12, "json_schema": 5, "json_free": 2, "classify": 1.5}

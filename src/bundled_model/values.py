@@ -105,7 +105,7 @@ def fill(w: Words, text: str) -> str:
     return text
 
 
-def pick(items: Any, invented: float = .25) -> Callable[[Words], str]:
+def pick(items: Any, invented: float = .12) -> Callable[[Words], str]:
     """One of a list, or sometimes an invented word, so that copying does not hang on the list."""
     def make(w: Words) -> str:
         if invented and w.chance(invented):

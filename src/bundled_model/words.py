@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from .real_names import cities, first_names, last_names
 from .word_lists import (
     ADJ,
     ANIMAL,
@@ -94,6 +95,7 @@ class Words:
         self._last = [w for w in LAST if part(w) == split]
         self._city = [w for w in CITY if part(w) == split]
         self._city2 = [w for w in CITY2 if part(w) == split]
+        self._firsts, self._lasts, self._cities = ([w for w in names() if part(w) == split] for names in (first_names, last_names, cities))
 
     def one(self, items: Sequence[T]) -> T:
         """A random item; cheaper than random.choice, and it is called millions of times."""
@@ -118,14 +120,29 @@ class Words:
             if w not in _SMALL and part(w) == self.split:
                 return w
 
-    def proper(self) -> str:
+    def made_up(self) -> str:
         return self.invented(1, 3).capitalize()
 
+    def proper(self) -> str:
+        """The name of anything: often invented, else one that sounds like many real ones."""
+        k = self.r.random()
+        if k < .4:
+            return self.made_up()
+        if k < .6:
+            return self.one(self._lasts)
+        if k < .75:
+            return self.one(self._cities)
+        a, b = self.one((ADJ, NOUN, COLOR, MATERIAL)), self.one((NOUN, ANIMAL, PLANT))
+        first, second = self.one(a).capitalize(), self.one(b)
+        return first + second if self.chance(.5) else first + " " + second.capitalize()
+
     def first(self) -> str:
-        return self.one(self._first) if self.chance(.65) else self.proper()
+        k = self.r.random()
+        return self.one(self._first) if k < .5 else self.one(self._firsts) if k < .88 else self.made_up()
 
     def last(self) -> str:
-        return self.one(self._last) if self.chance(.5) else self.proper()
+        k = self.r.random()
+        return self.one(self._last) if k < .35 else self.one(self._lasts) if k < .86 else self.made_up()
 
     def person(self) -> str:
         return self.first() if self.chance(.5) else self.first() + " " + self.last()
@@ -134,7 +151,8 @@ class Words:
         return self.first() + " " + self.last()
 
     def city(self) -> str:
-        return self.one(self._city) if self.chance(.6) else self.proper()
+        k = self.r.random()
+        return self.one(self._city) if k < .5 else self.one(self._cities) if k < .88 else self.made_up()
 
     def place(self) -> str:
         k = self.r.random()
@@ -145,7 +163,7 @@ class Words:
         return self.city()
 
     def country(self) -> str:
-        return self.one(COUNTRY) if self.chance(.6) else self.proper()
+        return self.one(COUNTRY) if self.chance(.88) else self.made_up()
 
     def company(self) -> str:
         k = self.r.random()
@@ -233,16 +251,16 @@ class Words:
     # ---- free text values
     def thing(self) -> str:
         k = self.r.random()
-        if k < .4:
+        if k < .45:
             return self.one(NOUN)
-        return self.invented() if k < .65 else self.one(ADJ) + " " + self.one(NOUN)
+        return self.invented() if k < .55 else self.one(ADJ) + " " + self.one(NOUN)
 
     def phrase(self) -> str:
         """A free text value of one to three words."""
         k = self.r.random()
-        if k < .3:
+        if k < .35:
             return self.place()
-        if k < .5:
+        if k < .47:
             return self.invented()
         if k < .7:
             return self.one(ADJ) + " " + self.one(NOUN)
@@ -258,7 +276,7 @@ class Words:
         for _ in range(self.one((1, 2, 2, 3, 4))):
             k = self.r.random()
             out.append(self.one(ADJ) if k < .18 else self.one(NOUN) if k < .4 else plural(self.one(NOUN)) if k < .55 else
-                       self.invented() if k < .75 else plural(self.one(JOB)) if k < .83 else self.proper())
+                       self.invented() if k < .63 else plural(self.one(JOB)) if k < .78 else self.proper())
         return " ".join(out)
 
     def clause(self) -> str:

@@ -28,6 +28,7 @@ from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
 from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
 from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools
+from .logs import get_logger
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
 from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
@@ -35,7 +36,7 @@ from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
 if TYPE_CHECKING:
     from .sync_view import SyncView
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Config = Union[LLMConfig, Mapping[str, Any], str, "os.PathLike[str]", None]
 _GENERATION_FIELDS = frozenset(item.name for item in fields(GenerationConfig))
@@ -276,8 +277,9 @@ class LLMFramework:
     def get_performance_stats(self) -> dict[str, Any]:
         """Since the start: total_requests, failed_requests, active_requests, loaded_models (numbers of them),
         average_generation_time and total_generation_time (seconds), and `models`: per model requests,
-        failed_requests, cancelled_requests, input_tokens, output_tokens, tokens_per_second, time_to_first_token, and
-        p50, p95, p99 of the time of a request (seconds)."""
+        failed_requests, cancelled_requests, input_tokens, output_tokens, tokens_per_second, time_to_first_token,
+        p50, p95, p99 of the time of a request (seconds), and breaker ("closed", "open" or "half_open"; None for a model
+        that runs in this process)."""
         return self.inference_engine.get_performance_stats()
 
     def default_model_name(self) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from llm_framework import (
     ModelRegistry,
     ProviderUnavailableError,
     QueueFullError,
+    QuotaExceededError,
     RateLimitError,
     RequestCancelledError,
     RequestTimeoutError,
@@ -210,6 +211,21 @@ async def test_a_wait_beyond_the_deadline_fails_at_once(tmp_path: Path) -> None:
         await bench.ask(timeout=5)
 
 
+async def test_a_stream_that_broke_before_it_showed_anything_is_tried_again(tmp_path: Path, no_waits: None) -> None:
+    """What a backend calls interrupted has not begun for a reader who saw nothing of it."""
+    bench = Bench(tmp_path, [Chunk(usage=Usage(5, 0)), StreamInterruptedError("broke off")], "ok")
+    response = await bench.ask()
+    assert (response.text, response.attempts[0].error_type) == ("ok", "ConnectionFailedError")
+
+
+async def test_a_spent_quota_is_not_tried_again(tmp_path: Path) -> None:
+    """Waiting does not fill an account."""
+    bench = Bench(tmp_path, QuotaExceededError("spent", retry_after=0.0), max_retries=5)
+    with pytest.raises(QuotaExceededError):
+        await bench.ask()
+    assert len(bench.backend.requests) == 1
+
+
 async def test_a_filter_in_mid_stream_keeps_its_type(tmp_path: Path) -> None:
     """A content filter is no interruption; the error holds what had come."""
     bench = Bench(tmp_path, ["one", ContentFilterError("no")])
@@ -291,6 +307,49 @@ async def test_the_deadline_holds_over_loading(tmp_path: Path) -> None:
     assert caught.value.limit == "total"
     bench.load_gate.open()
     assert (await bench.ask()).text == "ok"
+
+
+class StuckBackend(ModelBackend):
+    """Shows nothing, and cannot be closed."""
+
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[Chunk, None]:
+        try:
+            await asyncio.Event().wait()
+            yield Chunk()
+        finally:
+            await asyncio.Event().wait()
+
+
+class StuckStream:
+    """A stream that shows one word and cannot be closed."""
+
+    def __init__(self) -> None:
+        self.shown = False
+
+    def __aiter__(self) -> StuckStream:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        if self.shown:
+            await asyncio.Event().wait()
+        self.shown = True
+        return Chunk("word")
+
+    async def aclose(self) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("stream", [None, StuckStream])
+async def test_a_backend_that_cannot_be_closed_does_not_hold_the_deadline_up(
+    tmp_path: Path, stream: type[StuckStream] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing may take a tenth of the deadline, and is then given up."""
+    monkeypatch.setattr("llm_framework.engine.running.LONGEST_OVERTIME", 1e6)
+    bench = Bench(tmp_path)
+    stuck = StuckBackend(bench.backend.model_info)
+    monkeypatch.setattr(bench.backend, "stream", (lambda _: stream()) if stream else stuck.stream)
+    with pytest.raises(RequestTimeoutError):
+        await asyncio.wait_for(bench.ask(timeout=0.2), 60)
 
 
 async def test_a_deadline_that_has_passed_fails_at_once(tmp_path: Path) -> None:

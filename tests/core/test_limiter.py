@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import anyio
 import pytest
 
 from llm_framework.engine.limiter import Limiter
@@ -106,3 +107,37 @@ async def test_a_free_slot_without_waiting() -> None:
     assert limiter.in_use == 1
     limiter.release()
     assert limiter.acquire_nowait()
+
+
+def test_the_queue_is_bounded_over_threads_and_loops() -> None:
+    """Never do more than max_queue wait; each caller has a turn, is refused, or gives up, and no slot is lost."""
+    limiter = Limiter(2, max_queue=5)
+    lock = threading.Lock()
+    ends = {"turn": 0, "refused": 0, "gave up": 0}
+    longest: list[int] = []
+
+    async def work(number: int) -> None:
+        end = "turn"
+        try:
+            with anyio.fail_after(0 if number % 5 == 0 else 60):
+                async with limiter:
+                    longest.append(limiter.waiting)
+                    await asyncio.sleep(0.0002)
+        except QueueFullError:
+            end = "refused"
+        except TimeoutError:
+            end = "gave up"
+        with lock:
+            ends[end] += 1
+
+    async def main() -> None:
+        await asyncio.gather(*(work(number) for number in range(50)))
+
+    threads = [threading.Thread(target=asyncio.run, args=(main(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(ends.values()) == 200
+    assert max(longest) <= 5
+    assert (limiter.in_use, limiter.waiting) == (0, 0)

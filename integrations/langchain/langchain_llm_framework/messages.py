@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -34,6 +33,7 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.utils.json import parse_partial_json
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
+from llm_framework.logs import get_logger
 from llm_framework.types import (
     Chunk,
     DocumentPart,
@@ -51,7 +51,7 @@ from llm_framework.types import (
     Usage,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Block = Mapping[str, Any]
 PROVIDER = "llm_framework"
@@ -116,10 +116,29 @@ def _ai_parts(message: AIMessage) -> tuple[Part, ...]:
     content = message.content if isinstance(message.content, str) else list(_without_foreign(message.content))
     parts = [p for p in _parts(content) if not (isinstance(p, ToolCall) and p.id in listed)]
     parts = _with_reasoning(parts, message.additional_kwargs)
-    data = message.additional_kwargs.get(PROVIDER, {}).get("tool_calls", {})
+    kept = message.additional_kwargs.get(PROVIDER, {})
+    data = kept.get("tool_calls", {})
     parts.extend(_tool_call(call, data.get(call.get("id"), {})) for call in message.tool_calls)
     parts.extend(_invalid_tool_call(call) for call in message.invalid_tool_calls)
-    return tuple(parts)
+    return _signed_parts(parts, kept.get("parts", ())) or tuple(parts)
+
+
+def _signed_parts(parts: Sequence[Part], outline: Sequence[Block]) -> tuple[Part, ...]:
+    """The parts of an answer as its provider signed them, in their order; () where the message is another by now."""
+    calls = {part.id: part for part in parts if isinstance(part, ToolCall)}
+    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    same_text = text == "".join(entry["text"] for entry in outline if entry["type"] == "text")
+    if not same_text or list(calls) != [entry["id"] for entry in outline if entry["type"] == "tool_call"]:
+        return ()
+    return tuple(_signed_part(entry, calls) for entry in outline)
+
+
+def _signed_part(entry: Block, calls: Mapping[str, ToolCall]) -> Part:
+    if entry["type"] == "tool_call":
+        return calls[entry["id"]]
+    if entry["type"] == "text":
+        return TextPart(entry["text"], entry.get("data", {}))
+    return ThinkingPart(entry["text"], entry.get("signature"), entry.get("data", {}))
 
 
 def _without_foreign(content: Iterable[str | Block]) -> Iterable[str | Block]:
@@ -457,9 +476,29 @@ def _ai_fields(message: Message) -> dict[str, Any]:
     if signature:
         extras["reasoning_signature"] = signature
     data = {call.id: dict(call.provider_data) for call in message.tool_calls if call.provider_data}
-    if data:
-        extras[PROVIDER] = {"tool_calls": data}
+    kept: dict[str, Any] = {"tool_calls": data} if data else {}
+    if any(isinstance(part, (TextPart, ThinkingPart)) and _is_signed(part) for part in message.parts):
+        kept["parts"] = [_outline(part) for part in message.parts if isinstance(part, _OUTLINED)]
+    if kept:
+        extras[PROVIDER] = kept
     return {"content": _content(media), "additional_kwargs": extras, **_call_fields(message.tool_calls)}
+
+
+_OUTLINED = (TextPart, ThinkingPart, ToolCall)
+
+
+def _is_signed(part: TextPart | ThinkingPart) -> bool:
+    return bool(part.provider_data or getattr(part, "signature", None))
+
+
+def _outline(part: TextPart | ThinkingPart | ToolCall) -> dict[str, Any]:
+    """A part as it must come back to the provider that signed it; LangChain's own fields have no place for that."""
+    if isinstance(part, ToolCall):
+        return {"type": "tool_call", "id": part.id}
+    data = {"data": dict(part.provider_data)} if part.provider_data else {}
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text, **data}
+    return {"type": "thinking", "text": part.text, "signature": part.signature, **data}
 
 
 def _call_fields(calls: Sequence[ToolCall]) -> dict[str, Any]:

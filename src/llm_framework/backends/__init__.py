@@ -22,6 +22,8 @@ GROUP = "llm_framework.backends"
 BUILT_IN: dict[str, str] = {
     "native": "llm_framework.native.backend:GemmaNativeBackend",
     "transformers": "llm_framework.backends.transformers:HuggingFaceBackend",
+    "google": "llm_framework.backends.google:GoogleBackend",
+    "openai": "llm_framework.backends.openai:OpenAIBackend",
     "openai_compatible": "llm_framework.backends.openai_compatible:OpenAICompatibleBackend",
     "anthropic": "llm_framework.backends.anthropic:AnthropicBackend",
     "fake": "llm_framework.testing:FakeBackend",

@@ -21,7 +21,7 @@ from ..types import Chunk, InferenceRequest
 from . import anthropic_sdk
 from .http.backend import WHOLE_UP_TO, HttpBackend, HttpCall, encoded
 from .http.client import HttpClient
-from .protocols import http_errors, media, messages_models, messages_request, messages_response
+from .protocols import http_errors, media, messages_models, messages_request
 from .protocols.answer_reader import AnswerReader
 from .protocols.http_errors import ErrorBody
 from .protocols.messages_response import MessagesReader
@@ -32,14 +32,17 @@ if TYPE_CHECKING:
 OFFICIAL_HOST = "api.anthropic.com"
 PAGE = 1000  # models asked for at a time
 MAX_PAGES = 20
+MAX_CHANGES = 5  # of one request, after refusals
 _TOLD = ("display_name", "max_tokens", "lifecycle", "retires_at")  # of a model that is listed
 
 
 @dataclass(slots=True)
 class MessagesCall(HttpCall):
-    """A request of the Messages API; `form_tool` is the tool whose arguments are the answer, where there is one."""
+    """A request of the Messages API; `form_tool` is the tool whose arguments are the answer, where there is one;
+    `changes` counts how often it was written anew."""
 
     form_tool: str | None = None
+    changes: int = 0
 
 
 class AnthropicBackend(HttpBackend):
@@ -147,20 +150,13 @@ class AnthropicBackend(HttpBackend):
     # ------------------------------------------------------------------------------------------------ after an answer
     async def yields_to(self, status: int, refusal: ErrorBody, call: HttpCall) -> bool:
         """Whether the server said something new of what its model takes, and the request can be said so."""
-        family = messages_models.learnt(self.family, refusal.message)
-        if family == self.family or not isinstance(call, MessagesCall):
+        if not isinstance(call, MessagesCall) or call.changes == MAX_CHANGES:
             return False
-        self.family = family
+        call.changes += 1
+        self.family = messages_models.learnt(self.family, refusal.message)
         before = call.body
         await self._write(call)
-        return before != call.body
-
-    def _refusal(self, response: httpx.Response) -> LLMFrameworkError:
-        body = http_errors.read_body(response.content)
-        restated = messages_response.restated(body)
-        if restated is body:
-            return super()._refusal(response)
-        return self.refused(response.status_code, restated, response.headers)
+        return before != call.body  # another call may have learnt it first
 
     def refused(self, status: int, body: ErrorBody, headers: Mapping[str, str]) -> LLMFrameworkError:
         """The error for a status and what came with it."""

@@ -25,7 +25,7 @@ from ..types import Chunk
 from .http.client import LoopClients
 from .protocols import http_errors
 from .protocols.messages_request import SAMPLING_VERSION, samples
-from .protocols.messages_response import MessagesReader, restated
+from .protocols.messages_response import MessagesReader
 
 if TYPE_CHECKING:
     from .anthropic import AnthropicBackend
@@ -165,11 +165,10 @@ class _explained:
 
 
 def _setup_error(error: Exception, who: str) -> LLMFrameworkError:
-    text = secrets.redact(str(error))
     if isinstance(error, ImportError):
-        extra = "anthropic-vertex" if "google" in text else "anthropic-bedrock"
+        extra = "anthropic-vertex" if "google" in str(error) else "anthropic-bedrock"
         return MissingDependencyError(f"{who} on this platform", extra, provider=who)
-    return ConfigurationError(f"the settings of {who!r} do not do: {text}", provider=who)
+    return ConfigurationError(f"the settings of {who!r} do not do: {error}", provider=who)
 
 
 class _LoopClient:
@@ -269,8 +268,8 @@ class SdkClients:
             return _setup_error(error, backend.who)
         if isinstance(error, ValueError) and reader is not None and reader.begun:
             return backend.bad("a frame that cannot be read")
-        text = secrets.redact(f"{type(error).__name__}: {error}")
-        return AuthenticationError(f"{backend.who} cannot be signed in to: {text}", provider=backend.who)
+        message = f"{backend.who} cannot be signed in to: {type(error).__name__}: {error}"
+        return AuthenticationError(message, provider=backend.who, model=backend.model)
 
 
 def _arguments(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -282,5 +281,5 @@ def _arguments(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 def _body_of(error: anthropic.APIStatusError) -> http_errors.ErrorBody:
     body = error.body
     if isinstance(body, (Mapping, list)):
-        return restated(http_errors.from_json(body))
+        return http_errors.from_json(body)
     return http_errors.read_body(str(body or error.message))

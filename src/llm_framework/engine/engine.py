@@ -26,6 +26,7 @@ from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
 from ..errors import ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
+from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
@@ -36,12 +37,12 @@ from .metrics import Metrics, Outcome
 from .pool import BackendPool
 from .retry import with_retries
 from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
+from .target import Targets
 
 __all__ = ["CallOptions", "InferenceEngine"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
-CLOSE_TIME = 5.0  # seconds that a backend may take to close its stream
 _engines: weakref.WeakSet[InferenceEngine] = weakref.WeakSet()
 
 
@@ -83,13 +84,14 @@ class InferenceEngine:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._limiters: dict[str, Limiter] = {}
+        self._targets = Targets(self.config)
         self._running: dict[int, RunningRequest] = {}
         self.pool = BackendPool(self.config, self.plugin_manager)
 
     def _after_fork(self) -> None:
         # Locks may be held, and the threads of loaded models are not there. Keep what the parent had alive (freeing it
         # would wait for those threads) and begin anew.
-        self._before_fork.append((self.pool, self._limiters, self._running))
+        self._before_fork.append((self.pool, self._limiters, self._targets, self._running))
         self._reset()
 
     # ------------------------------------------------------------------------------------------------------ requests
@@ -152,6 +154,7 @@ class InferenceEngine:
         finally:  # before the last chunk goes out: its reader may never come back for more
             with self._lock:
                 self._running.pop(id(run), None)
+            run.settle()
             self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("%s", run.summary(outcome))
@@ -161,6 +164,8 @@ class InferenceEngine:
     async def _prepare(self, run: RunningRequest) -> None:
         """Find the model; fill in configured defaults; let the pre hooks look."""
         run.info = self.resolve(run.request.model_name)
+        run.target = self._targets.of(run.info)
+        run.target.check()  # what is known to be down need not be waited for
         request = with_defaults(run.request, self.config)
         run.hook_prompt = request.last_user_text
 
@@ -180,6 +185,7 @@ class InferenceEngine:
     async def _take_slot(self, run: RunningRequest, held: AsyncExitStack) -> None:
         limiter = self._limiter_of(run.info)
         if not limiter.acquire_nowait():
+            run.check_rate()
             started = time.monotonic()
             limit = run.deadline._replace(name="queue") if run.deadline else None
             await run.interrupter.step(limiter.acquire, limit)
@@ -196,25 +202,41 @@ class InferenceEngine:
     async def _open_with_retries(
         self, run: RunningRequest, held: AsyncExitStack
     ) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
+        """The stream, once an attempt got as far as its first visible chunk.
+
+        The breaker lets a whole call through or none of it: it has all its attempts, also where the others' failures
+        open the breaker meanwhile. A probe has one.
+        """
+        target = run.target
+        assert target is not None
+        probe = target.admit()
+        if probe:
+            held.callback(target.release, probe)
+
         async def attempt() -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
+            await run.keep_rate()
             run.start_attempt()
             async with AsyncExitStack() as tried:
                 try:
                     opened = await self._open(run, tried)
                 except Exception as error:
-                    raise_from(run.attempt_failed(error), error)
+                    ours = run.attempt_failed(error)
+                    target.failed(ours, probe)
+                    run.settle(otherwise=0)
+                    raise_from(ours, error)
+                target.succeeded()
                 held.push_async_exit(tried.pop_all())
                 return opened
 
         deadline = run.deadline.at if run.deadline else None
         retries = run.options.max_retries if run.options.max_retries is not None else self.config.max_retries
-        return await with_retries(attempt, max_retries=retries, deadline=deadline, sleep=run.sleep)
+        return await with_retries(attempt, max_retries=0 if probe else retries, deadline=deadline, sleep=run.sleep)
 
     async def _open(self, run: RunningRequest, held: AsyncExitStack) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
         """Load the backend, start its stream, and read up to the first chunk that a reader would see."""
         run.backend = await self._backend(run, held)
         stream = aiter(run.backend.stream(run.request))
-        held.push_async_callback(_close, stream)
+        held.push_async_callback(_close, stream, run)
         return stream, await run.first_chunks(stream)
 
     async def _backend(self, run: RunningRequest, held: AsyncExitStack) -> ModelBackend:
@@ -230,7 +252,7 @@ class InferenceEngine:
     async def _finish(self, run: RunningRequest) -> Chunk:
         """The last chunk, with the whole response as the post hooks leave it."""
         if not run.is_counted:
-            await run.interrupter.step(run.count, run.deadline)
+            await run.interrupter.step(run.count)  # it has a limit of its own: a whole answer is not lost for it
         response = run.response()
 
         async def hooks() -> InferenceResponse:
@@ -283,7 +305,10 @@ class InferenceEngine:
         """Counters and latencies; `LLMFramework.get_performance_stats` lists the keys."""
         with self._lock:
             active = len(self._running)
-        return {**self.metrics.snapshot(), "active_requests": active, "loaded_models": len(self.pool.loaded_models())}
+        figures = self.metrics.snapshot()
+        for name, model in figures["models"].items():
+            model["breaker"] = self._targets.breaker_state(name)
+        return {**figures, "active_requests": active, "loaded_models": len(self.pool.loaded_models())}
 
     async def close(self) -> None:
         """Cancel what runs and free every model. The engine may be used again afterwards."""
@@ -294,12 +319,12 @@ class InferenceEngine:
         await self.pool.unload_all()
 
 
-async def _close(stream: Any) -> None:
+async def _close(stream: Any, run: RunningRequest) -> None:
     """Close a backend's stream, also while our own task is being cancelled, but do not wait for it for ever."""
     close = getattr(stream, "aclose", None)
     if close is None or (isinstance(stream, AsyncGeneratorType) and stream.ag_frame is None):  # it has ended
         return
-    with anyio.move_on_after(CLOSE_TIME, shield=True):
+    with anyio.move_on_after(run.overtime(), shield=True):
         try:
             await close()
         except Exception as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NoReturn
 
 import anyio
 
-from .. import secrets
+from .. import redaction
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..errors import (
@@ -40,8 +41,11 @@ from ..types import (
 )
 from . import structured
 from .deadline import Interrupter, Limit
+from .rate_limit import CHARACTERS_PER_TOKEN, Spending
+from .target import Target
 
-CHARACTERS_PER_TOKEN = 4  # a rough rule for English, used where nobody counted
+OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
+LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class RunningRequest:
         self.interrupter = Interrupter()
         self.started_at = time.time()
         self.deadline = _deadline_of(request, config)
+        self.target: Target | None = None  # set once the model is known
         self.hook_prompt = ""
         self.queue_seconds = 0.0
         self.load_seconds = 0.0
@@ -76,6 +81,8 @@ class RunningRequest:
         self._ended = False
         self._attempt_limit: Limit | None = None
         self._recorded: BaseException | None = None
+        self._spending: Spending | None = None
+        self._rate_limits: Mapping[str, Any] | None = None
 
     @property
     def model_name(self) -> str:
@@ -86,6 +93,50 @@ class RunningRequest:
     async def sleep(self, seconds: float) -> None:
         """Wait between two attempts."""
         await self.interrupter.step(lambda: anyio.sleep(seconds), self.deadline)
+
+    def check_rate(self) -> None:
+        """Raise at once where the wait for the rate limits, as it is now, would be too long."""
+        rates = self.target.rates if self.target else None
+        if rates is not None and rates.is_used:
+            rates.check(rates.cost(self.request), self.deadline.at if self.deadline else None)
+
+    async def keep_rate(self) -> None:
+        """Wait until the target's rate limits let one more request through. The wait counts as queueing."""
+        rates = self.target.rates if self.target else None
+        if rates is None or not rates.is_used:
+            return
+        tokens = rates.cost(self.request)
+        self._spending = rates.acquire_nowait(tokens)
+        if self._spending is None:
+            started = time.monotonic()
+            at = self.deadline.at if self.deadline else None
+            limit = self.deadline._replace(name="queue") if self.deadline else None
+            self._spending = await self.interrupter.step(lambda: rates.acquire(tokens, at), limit)
+            self.queue_seconds += time.monotonic() - started
+
+    def settle(self, otherwise: int | None = None) -> None:
+        """Tell the target's rate limits what the request cost, and what the provider said of them. Where nobody
+        counted its tokens, they are `otherwise`; None leaves the estimate."""
+        if self.target is None:
+            return
+        if self._spending is not None:
+            usage = self._builder.usage
+            tokens = otherwise if usage is None else usage.total_tokens
+            if tokens is not None:
+                self.target.rates.settle(self._spending, tokens)
+            self._spending = None
+        if self._rate_limits:
+            self.target.rates.learn(self._rate_limits)
+            self._rate_limits = None
+
+    def overtime(self) -> float:
+        """The seconds that the backend may take now for what comes after the answer, such as closing its stream: with a
+        deadline, a tenth of it at most."""
+        if self.deadline is None:
+            return LONGEST_OVERTIME
+        overtime = OVERTIME * self.deadline.seconds
+        left = self.deadline.at + overtime - time.monotonic()
+        return max(LEAST_OVERTIME, min(LONGEST_OVERTIME, overtime, left))
 
     def start_attempt(self) -> None:
         """Forget an attempt that failed: nothing of it was seen."""
@@ -128,6 +179,10 @@ class RunningRequest:
         if not isinstance(chunk, Chunk):
             raise BadResponseError(f"the backend of {self.model_name!r} yielded {type(item).__name__}, no Chunk or str")
         self._builder.add(chunk)
+        if chunk.provider_data and "rate_limits" in chunk.provider_data:  # told in the response, not on its own
+            self._rate_limits = chunk.provider_data["rate_limits"]
+            others = {name: value for name, value in chunk.provider_data.items() if name != "rate_limits"}
+            chunk = replace(chunk, provider_data=others)
         if chunk.finish_reason or chunk.usage or chunk.response or chunk.timings or chunk.dropped_parameters:
             chunk = replace(chunk, usage=None, finish_reason=None, response=None, timings=None, dropped_parameters=())
         self._num_pieces += 1
@@ -211,7 +266,9 @@ class RunningRequest:
         )
 
     async def _estimated_usage(self) -> Usage:
-        counted = await self.backend.count_tokens(self.request)
+        counted = None
+        with anyio.move_on_after(self.overtime()), suppress(LLMFrameworkError):  # the answer is whole without it
+            counted = await self.backend.count_tokens(self.request)
         texts = sum(len(message.text) for message in self.request.messages)
         answer = self._builder.response()
         written = len(answer.text) + len(answer.thinking) + sum(len(call.raw_arguments) for call in answer.tool_calls)
@@ -222,8 +279,12 @@ class RunningRequest:
     def attempt_failed(self, error: Exception) -> LLMFrameworkError:
         """The error as ours, entered in the record of attempts."""
         ours = self._as_ours(error)
+        if isinstance(ours, StreamInterruptedError) and self._first_token_at is None:
+            # Pieces that showed nothing: for a reader the answer had not begun, and may be asked for again.
+            facts, ours = ours.__dict__, ConnectionFailedError(ours.message)
+            ours.__dict__.update(facts)
         seconds = time.monotonic() - self._attempt_started
-        self.options.attempts.append(Attempt(self.model_name, seconds, secrets.redact(str(ours)), type(ours).__name__))
+        self.options.attempts.append(Attempt(self.model_name, seconds, str(ours), type(ours).__name__))
         self._recorded = ours
         return ours
 
@@ -236,7 +297,7 @@ class RunningRequest:
             ours.response = self._response_so_far(finish_reason="cancelled")
         if ours is not self._recorded:
             ours = self.attempt_failed(ours)
-        setattr(ours, "attempts", tuple(self.options.attempts))  # noqa: B010 - an attribute of this one error
+        ours.attempts = tuple(self.options.attempts)
         return ours
 
     def _interrupted(self, error: LLMFrameworkError) -> LLMFrameworkError:
@@ -247,17 +308,14 @@ class RunningRequest:
         partial = self._response_so_far(**({"finish_reason": "cancelled"} if cancelled else {}))
         if isinstance(error, _KEPT):
             if getattr(error, "response", None) is None:
-                setattr(error, "response", partial)  # noqa: B010 - RequestTimeoutError and PluginError have no such field
+                error.response = partial
             return error
         message = f"the stream of {self.model_name!r} broke off: {error}"
-        return StreamInterruptedError(
-            message, provider=error.provider, model=error.model, status=error.status, response=partial
-        )
+        facts = {name: getattr(error, name) for name in ("provider", "model", "status", "code", "provider_request_id")}
+        return StreamInterruptedError(message, **facts, response=partial)
 
     def _as_ours(self, error: Exception) -> LLMFrameworkError:
         ours = error if isinstance(error, LLMFrameworkError) else _wrap(error, self.model_name)
-        ours.message = secrets.redact(ours.message)
-        ours.args = (ours.message,)
         ours.model = ours.model or self.model_name or None
         if ours.provider is None and hasattr(self, "info"):
             ours.provider = str(self.info.metadata.get("provider", self.info.backend_type))
@@ -270,10 +328,10 @@ _KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, Structu
 
 
 def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
-    """Raise `error`, with `cause` as its cause where that is another."""
+    """Raise `error`, with `cause` as its cause where that is another. No key is left in what a traceback shows."""
     if error is cause:
-        raise error
-    raise error from cause
+        raise redaction.clean(error)
+    raise error from redaction.clean(cause)
 
 
 def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import json
-import logging
 import os
 import re
 import tempfile
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotFoundError
+from ..logs import get_logger
 from . import discovery
 from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BUNDLED_MODEL = "tiny-chat"
 CACHE_VERSION = 1
@@ -30,7 +30,7 @@ PROVIDERS = ("openai", "anthropic", "google", "native", "transformers", "openai_
 
 # Bare names that everybody knows, and whose they are.
 _WELL_KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"^(gpt-|chatgpt-|o\d+(-|$)|text-embedding-)"), "openai"),
+    (re.compile(r"^(ft:)?(gpt-|chatgpt-|codex-|o\d+(-|$)|text-embedding-)"), "openai"),
     (re.compile(r"^claude-"), "anthropic"),
     (re.compile(r"^gemini-"), "google"),
 )

@@ -18,6 +18,8 @@ from langchain_core.messages import (
     RemoveMessage,
     SystemMessage,
     ToolMessage,
+    messages_from_dict,
+    messages_to_dict,
 )
 
 from langchain_llm_framework.messages import to_ai_chunk, to_ai_message, to_framework, to_langchain
@@ -306,3 +308,35 @@ def test_pieces_add_up_to_the_answer() -> None:
     for name in ("content", "tool_calls", "usage_metadata", "response_metadata", "additional_kwargs"):
         assert getattr(added, name) == getattr(expected, name), name
     assert to_framework([added]) == [whole.message]
+
+
+SIGNED = Message.assistant(
+    ThinkingPart("hm", "s1", {"provider": "anthropic"}),
+    TextPart("Let me look.", {"provider": "google", "signature": "s2"}),
+    ThinkingPart("", "hidden", {"provider": "anthropic", "type": "redacted_thinking"}),
+    ToolCall("c1", "add", {"a": 1}, '{"a": 1}', provider_data={"provider": "google", "signature": "s3"}),
+)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_signed_parts_come_back_as_they_were(streamed: bool) -> None:
+    """What a provider signed comes back in its order with every signature, streamed or not, through JSON too."""
+    response = InferenceResponse(SIGNED, "tool_calls", Usage(10, 5), "m")
+    message: BaseMessage = to_ai_message(response)
+    if streamed:
+        pieces = [Chunk(thinking="hm"), Chunk(signature="s1"), Chunk("Let me look."), Chunk(response=response)]
+        chunks = [chunk for chunk in map(to_ai_chunk, pieces) if chunk is not None]
+        call = to_ai_chunk(Chunk(tool_call=ToolCallDelta(0, "c1", "add", '{"a": 1}')))
+        assert call is not None
+        message = chunks[0] + [*chunks[1:-1], call, chunks[-1]]
+    (back,) = to_framework(messages_from_dict(messages_to_dict([message])))
+    assert back.parts == SIGNED.parts
+    assert [part.provider_data for part in back.parts] == [part.provider_data for part in SIGNED.parts]
+
+
+def test_signatures_of_another_text_are_dropped() -> None:
+    """Where the text of an answer was changed, its parts are read as they stand."""
+    message = to_ai_message(InferenceResponse(SIGNED, "tool_calls", Usage(10, 5), "m"))
+    (back,) = to_framework([message.model_copy(update={"content": "Something else."})])
+    assert back.text == "Something else."
+    assert [call.id for call in back.tool_calls] == ["c1"]

@@ -22,7 +22,13 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llama_index.llms.llm_framework.messages import StreamedResponse, to_chat_response, to_framework, to_llama_index
+from llama_index.llms.llm_framework.messages import (
+    StreamedResponse,
+    to_chat_message,
+    to_chat_response,
+    to_framework,
+    to_llama_index,
+)
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 from llm_framework.types import (
     Chunk,
@@ -202,3 +208,15 @@ def test_pieces_accumulate() -> None:
     only_first = StreamedResponse(one_tool_call=True)
     last = [r for r in map(only_first.add, pieces) if r is not None][-1]
     assert [b.tool_name for b in last.message.blocks if isinstance(b, ToolCallBlock)] == ["add"]
+
+
+def test_signed_parts_come_back_as_they_were() -> None:
+    """What a provider signed comes back in its order with every signature, through JSON too."""
+    signed = Message.assistant(
+        ThinkingPart("hm", "s1", {"provider": "anthropic"}),
+        TextPart("Let me look.", {"provider": "google", "signature": "s2"}),
+        ToolCall("c1", "add", {"a": 1}, '{"a": 1}', provider_data={"provider": "google", "signature": "s3"}),
+    )
+    (back,) = to_framework([ChatMessage.model_validate_json(to_chat_message(signed).model_dump_json())])
+    assert back.parts == signed.parts
+    assert [part.provider_data for part in back.parts] == [part.provider_data for part in signed.parts]

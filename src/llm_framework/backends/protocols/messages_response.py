@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ...errors import ContentFilterError, LLMFrameworkError
 from ...types import Chunk, FinishReason, ToolCallDelta, Usage
 from . import http_errors
 from .answer_reader import AnswerReader, shown
-from .http_errors import ErrorBody
 from .messages_content import PROTOCOL
 from .sse import ServerSentEvent
 
@@ -193,7 +191,7 @@ class MessagesReader(AnswerReader):
 
     def error_in(self, value: Mapping[str, Any]) -> LLMFrameworkError:
         """The error that an event stands for: the one that its type would have been as a status."""
-        body = restated(http_errors.from_json(value))
+        body = http_errors.from_json(value)
         status = _STATUS.get(body.type)
         if status is None:
             return super().error_in(value)
@@ -221,15 +219,6 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     given = _number(usage.get("input_tokens")) + cached + _number(usage.get("cache_creation_input_tokens"))
     reasoning = _number(_mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
     return Usage(given, _number(usage.get("output_tokens")), cached, reasoning)
-
-
-def restated(body: ErrorBody) -> ErrorBody:
-    """An error whose type says less than its words, with the code that other providers give for the same."""
-    if body.type == "invalid_request_error" and "credit balance is too low" in body.message:
-        return replace(body, code=body.code or "insufficient_quota")
-    if "exceed context limit" in body.message:
-        return replace(body, code=body.code or "context_length_exceeded")
-    return body
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

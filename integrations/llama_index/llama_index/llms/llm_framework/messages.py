@@ -86,14 +86,16 @@ def _message_parts(message: ChatMessage) -> tuple[Part, ...]:
     # Older integrations keep the calls beside the blocks, newer ones in both places.
     if not any(isinstance(part, ToolCall) for part in parts):
         parts.extend(_legacy_call(call) for call in message.additional_kwargs.get("tool_calls") or ())
-    data: Mapping[str, Any] = message.additional_kwargs.get(_PROVIDER_DATA, {}).get("tool_calls", {})
-    return tuple(_with_data(part, data) for part in parts) if data else tuple(parts)
+    kept: Mapping[str, Any] = message.additional_kwargs.get(_PROVIDER_DATA, {})
+    return tuple(_with_data(part, kept) for part in parts) if kept else tuple(parts)
 
 
-def _with_data(part: Part, data: Mapping[str, Any]) -> Part:
-    if not isinstance(part, ToolCall) or part.id not in data:
-        return part
-    return ToolCall(part.id, part.name, part.arguments, part.raw_arguments, part.error, data[part.id])
+def _with_data(part: Part, kept: Mapping[str, Any]) -> Part:
+    if isinstance(part, ToolCall) and part.id in kept.get("tool_calls", ()):
+        return replace(part, provider_data=kept["tool_calls"][part.id])
+    if isinstance(part, TextPart) and part.text in kept.get("texts", ()):
+        return replace(part, provider_data=kept["texts"][part.text])
+    return part
 
 
 def _result(message: ChatMessage, names: Mapping[str, str]) -> ToolResult:
@@ -123,7 +125,8 @@ def _part(block: ContentBlock) -> Part | None:
         return TextPart(block.text) if block.text else None
     if isinstance(block, ThinkingBlock):
         signature = block.additional_information.get("signature")
-        return ThinkingPart(block.content or "", signature) if block.content or signature else None
+        data = block.additional_information.get("provider_data", {})
+        return ThinkingPart(block.content or "", signature, data) if block.content or signature else None
     if isinstance(block, ToolCallBlock):
         return _call(block.tool_call_id or "", block.tool_name, block.tool_kwargs)
     if isinstance(block, ImageBlock):
@@ -200,8 +203,9 @@ def to_chat_message(message: Message) -> ChatMessage:
     if message.tool_calls:
         kwargs["tool_calls"] = [_legacy(c.id, c.name, c.raw_arguments or "{}") for c in message.tool_calls]
     data = {call.id: dict(call.provider_data) for call in message.tool_calls if call.provider_data}
-    if data:
-        kwargs[_PROVIDER_DATA] = {"tool_calls": data}
+    texts = {p.text: dict(p.provider_data) for p in message.parts if isinstance(p, TextPart) and p.provider_data}
+    if data or texts:
+        kwargs[_PROVIDER_DATA] = {"tool_calls": data, **({"texts": texts} if texts else {})}
     return ChatMessage(role=_HOST_ROLES[message.role], blocks=blocks, additional_kwargs=kwargs)
 
 
@@ -219,7 +223,9 @@ def _block(part: Part) -> ContentBlock:
     if isinstance(part, TextPart):
         return TextBlock(text=part.text)
     if isinstance(part, ThinkingPart):
-        information = {"signature": part.signature} if part.signature else {}
+        information: dict[str, Any] = {"signature": part.signature} if part.signature else {}
+        if part.provider_data:
+            information["provider_data"] = dict(part.provider_data)
         return ThinkingBlock(content=part.text, additional_information=information)
     if isinstance(part, ToolCall):
         kwargs = part.raw_arguments if part.arguments is None else dict(part.arguments)
