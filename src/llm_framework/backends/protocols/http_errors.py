@@ -42,10 +42,12 @@ _REQUEST_IDS = (
 
 _CONTEXT = re.compile(
     r"context.{0,12}(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|"
-    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows",
+    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows|"
+    r"exceed context limit",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
+_SPENT = re.compile(r"credit balance is too low|reached your specified API usage limits")  # said with status 400
 _FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
@@ -168,7 +170,7 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
         return ContextOverflowError
     if _FILTER.search(f"{body.code} {body.type}"):
         return ContentFilterError
-    if _QUOTA.search(f"{body.code} {body.type}"):
+    if _QUOTA.search(f"{body.code} {body.type}") or _SPENT.search(body.message):
         return QuotaExceededError
     if body.type == _UNKNOWN_KEY:
         return AuthenticationError
