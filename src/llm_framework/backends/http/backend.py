@@ -152,17 +152,19 @@ class HttpBackend(ModelBackend):
 
     async def answer(self, call: HttpCall, reader: AnswerReader, data: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
         """Send the call, and read what comes. `data` takes what else the server said, such as its rate limits."""
+        fell_silent = False
         async with self._answered(call) as response:
             if limits := rate_limit_headers.read(response.headers):
                 data["rate_limits"] = limits
             if _is_event_stream(call, response):
                 async for chunk in self._read_stream(response, reader):
                     yield chunk
+                fell_silent = not reader.begun and _began_to_stream(response)
             else:
                 for chunk in reader.body(await self._read_whole(response)):
                     yield chunk
                 reader.begun = True
-        if not reader.begun and (whole := self.as_whole(call)) is not None:
+        if fell_silent and (whole := self.as_whole(call)) is not None:
             for chunk in reader.body(await self._whole_instead(whole)):
                 yield chunk
 
@@ -343,6 +345,12 @@ def is_short(request: InferenceRequest) -> bool:
     """Whether the answer may be asked for in one piece."""
     config = request.config
     return config.max_tokens is not None and config.max_tokens <= WHOLE_UP_TO and config.thinking in (None, "off", 0)
+
+
+def _began_to_stream(response: httpx.Response) -> bool:
+    """Whether the head promised a stream: what a page or an empty body is, the body itself says."""
+    headers = response.headers
+    return "text/event-stream" in headers.get("content-type", "") and "content-length" not in headers
 
 
 def _is_event_stream(call: HttpCall, response: httpx.Response) -> bool:

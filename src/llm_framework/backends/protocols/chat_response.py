@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -111,7 +112,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     def count(name: str, inside: Any = None) -> int:
         source = usage if inside is None else inside
         value = source.get(name) if isinstance(source, Mapping) else None
-        return int(value) if isinstance(value, (int, float)) else 0
+        return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
 
     cached = count("cached_tokens", usage.get("prompt_tokens_details") or {}) or count("prompt_cache_hit_tokens")
     reasoning = count("reasoning_tokens", usage.get("completion_tokens_details") or {})

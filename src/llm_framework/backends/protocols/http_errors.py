@@ -127,6 +127,24 @@ def from_json(value: Any) -> ErrorBody:
     )
 
 
+# What providers call their errors, with the status that each would have had in front of the answer.
+_STATUS_OF_NAME: dict[str, int] = {
+    "rate_limit_exceeded": 429, "rate_limit_error": 429, "requests": 429, "tokens": 429, "insufficient_quota": 429,
+    "context_length_exceeded": 400, "content_filter": 400, "content_policy_violation": 400,
+    "invalid_api_key": 401, "authentication_error": 401, "permission_error": 403, "model_not_found": 404,
+    "server_error": 500, "api_error": 500, "overloaded_error": 529, "timeout_error": 504,
+    "invalid_request_error": 400,
+}  # fmt: skip
+
+
+def status_in(body: ErrorBody) -> int | None:
+    """The status that an error inside an answer stands for: its code, or what its code or type is called. None where
+    it says neither."""
+    if body.code.isdigit() and 400 <= int(body.code) < 600:
+        return int(body.code)
+    return _STATUS_OF_NAME.get(body.code) or _STATUS_OF_NAME.get(body.type)
+
+
 def error_of(
     status: int, body: ErrorBody, *, who: str, model: str, headers: Mapping[str, str] | None = None
 ) -> LLMFrameworkError:
