@@ -25,6 +25,7 @@ __all__ = ["Hidden", "redact", "remember", "remember_settings", "resolve_api_key
 # The variables that each provider's own documents name, first one first.
 USUAL_VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
+    "azure": ("AZURE_OPENAI_API_KEY",),
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     **{name: (gateway.key_variable,) for name, gateway in GATEWAYS.items() if gateway.key_variable},
@@ -48,7 +49,8 @@ def resolve_api_key(provider: str, credentials: Mapping[str, Any] | None = None)
     elif credentials.get("api_key_command"):
         key = _from_command(provider, credentials["api_key_command"])
     else:
-        key = _from_usual_variable(str(credentials.get("provider") or provider))
+        usual = "azure" if credentials.get("azure_endpoint") else credentials.get("provider") or provider
+        key = _from_usual_variable(str(usual))
     return remember(key) if key else None
 
 

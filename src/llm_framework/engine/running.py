@@ -108,7 +108,7 @@ class RunningRequest:
         tokens = rates.cost(self.request)
         self._spending = rates.acquire_nowait(tokens)
         if self._spending is None:
-            started = time.monotonic()
+            started = self._attempt_started = time.monotonic()
             at = self.deadline.at if self.deadline else None
             limit = self.deadline._replace(name="queue") if self.deadline else None
             self._spending = await self.interrupter.step(lambda: rates.acquire(tokens, at), limit)

@@ -8,7 +8,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -42,17 +42,20 @@ _REQUEST_IDS = (
 
 _CONTEXT = re.compile(
     r"context.{0,12}(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|"
-    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows",
+    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows|"
+    r"exceed context limit",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
+_SPENT = re.compile(r"credit balance is too low|reached your specified API usage limits")  # said with status 400
 _FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
     r"unexpected (keyword|fields)|not permitted|only the default",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(r"server is pinned to '", re.IGNORECASE)
+_NO_MODEL = re.compile(r"server is pinned to '|invalid model name passed in model=", re.IGNORECASE)
+_UNKNOWN_KEY = "no_db_connection"  # what a LiteLLM proxy that has no database says to any key but its own
 _INVALID = re.compile(r"\b\d+ validation errors?\b", re.IGNORECASE)
 # A tag, or a script with what is in it. Never looks beyond the next "<" without need: pages may be made to be slow.
 _TAG = re.compile(r"<(script|style)\b[^<]*(?:<(?!/?\1\b)[^<]*)*</\1\s*>|<[^<>]*>", re.IGNORECASE)
@@ -70,6 +73,7 @@ class ErrorBody:
     retry_delay: float | None = None
     is_json: bool = False
     request_id: str = ""
+    value: Any = field(default=None, repr=False)  # the whole body, decoded
 
     @property
     def all_text(self) -> str:
@@ -101,6 +105,7 @@ def read_body(content: bytes | str) -> ErrorBody:
 
 def from_json(value: Any) -> ErrorBody:
     """The error in a decoded body, or in the `error` of a stream's frame."""
+    original = value
     if isinstance(value, list) and value:  # one gateway wraps it in a list
         value = value[0]
     inner = value.get("error", value) if isinstance(value, Mapping) else value
@@ -117,7 +122,9 @@ def from_json(value: Any) -> ErrorBody:
         code = _name(inner["status"])
     request_id = _name(inner.get("request_id") or (value.get("request_id") if isinstance(value, Mapping) else None))
     kind, parameter = _name(inner.get("type")), _name(inner.get("param"))
-    return ErrorBody(_plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True, request_id)
+    return ErrorBody(
+        _plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True, request_id, original
+    )
 
 
 def error_of(
@@ -163,8 +170,10 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
         return ContextOverflowError
     if _FILTER.search(f"{body.code} {body.type}"):
         return ContentFilterError
-    if _QUOTA.search(f"{body.code} {body.type}"):
+    if _QUOTA.search(f"{body.code} {body.type}") or _SPENT.search(body.message):
         return QuotaExceededError
+    if body.type == _UNKNOWN_KEY:
+        return AuthenticationError
     if body.code in ("model_not_found", "unknown_model") or _NO_MODEL.search(body.message):
         return ModelNotFoundError
     if body.code.startswith("unsupported") or (body.parameter and _UNSUPPORTED.search(text)):
