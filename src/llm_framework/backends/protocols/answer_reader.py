@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ... import redaction
 from ...decoding.text_stream import StopStrings
 from ...errors import BadResponseError, LLMFrameworkError, ProviderUnavailableError
 from ...types import Chunk, FinishReason, ToolCallDelta, Usage
@@ -89,7 +90,7 @@ class AnswerReader(ABC):
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
-            raise self.bad(f"sent a frame that is not valid JSON: {data[:SHOWN]!r}") from None
+            raise self.bad(f"sent a frame that is not valid JSON: {redaction.cut(data, SHOWN)!r}") from None
 
     def error_in(self, value: Mapping[str, Any]) -> LLMFrameworkError:
         """The error that came inside an answer which began as a success."""
@@ -106,4 +107,4 @@ class AnswerReader(ABC):
 
 def shown(value: Any) -> str:
     """A piece of an answer as an error repeats it."""
-    return json.dumps(value)[:SHOWN]
+    return redaction.cut(json.dumps(value), SHOWN)
