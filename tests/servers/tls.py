@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
+
 
 def make_certificate(folder: Path, name: str = "IP:127.0.0.1,DNS:localhost") -> tuple[Path, ssl.SSLContext]:
     """A certificate that signs itself, for the names given: the file for who shall trust it, and the server's context.
-    Needs the `openssl` command."""
+    Skips the test where there is no `openssl` command."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=test"]
