@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import pickle
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from servers.chat_server import CUT, HANG, ChatServer, Handler, Reply, frame, json_reply
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
@@ -35,6 +38,9 @@ from llm_framework.types import (
 pytest.importorskip("google.genai")
 from llm_framework.backends.google import GoogleBackend
 from llm_framework.backends.protocols import gemini_request, gemini_schema
+from llm_framework.backends.protocols.gemini_response import GeminiReader
+from llm_framework.backends.protocols.sse import SSEDecoder
+from llm_framework.registry import google_models
 
 KEY = "AIza-secret-0123456789"
 PNG = b"\x89PNG\r\n\x1a\n0000"
@@ -453,7 +459,11 @@ THOUGHTS = {"includeThoughts": True}
         ("gemini-3-pro-preview", "high", {**THOUGHTS, "thinkingLevel": "HIGH"}),
         ("gemini-3-pro-preview", "off", None),
         ("gemini-3-flash-preview", "off", {"thinkingLevel": "MINIMAL"}),
-        ("gemini-3-flash-preview", 500, {**THOUGHTS, "thinkingBudget": 500}),
+        ("gemini-3-flash-preview", 500, {**THOUGHTS, "thinkingLevel": "LOW"}),
+        ("gemini-3.8-flash", 9000, {**THOUGHTS, "thinkingLevel": "MEDIUM"}),
+        ("gemini-3.8-flash", 30_000, {**THOUGHTS, "thinkingLevel": "HIGH"}),
+        ("gemini-3.8-flash", "off", None),
+        ("gemini-3.5-flash-lite", "off", {"thinkingLevel": "MINIMAL"}),
         ("gemini-flash-latest", "low", {**THOUGHTS, "thinkingLevel": "LOW"}),
         ("gemini-2.0-flash", "off", {}),
         ("gemini-2.0-flash", "low", None),
@@ -484,7 +494,7 @@ async def test_a_level_that_a_model_does_not_know(serve: Serve) -> None:
         return stream(text("x"))
 
     server = serve(handler=handler)
-    backend = backend_of(server, "gemini-robotics-er-1.5-preview")
+    backend = backend_of(server, "gemini-new-preview")
     request = InferenceRequest("hi", config=GenerationConfig(thinking="high"))
     for requests in (2, 3):
         assert (await collect(backend, request)).text == "x"
@@ -607,7 +617,8 @@ async def test_images_in_results(serve: Serve, model: str, inside: bool) -> None
     await collect(backend, InferenceRequest(messages=(Message.user("hi"), Message.assistant(made), result)))
     await backend.unload_model()
     image = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
-    response = {"name": "draw", "response": {"output": "here"}, **({"parts": [image]} if inside else {})}
+    more = {"parts": [image], "id": "c1"} if inside else {}
+    response = {"name": "draw", "response": {"output": "here"}, **more}
     assert server.body["contents"][-1]["parts"] == [{"functionResponse": response}, *([] if inside else [image])]
 
 
@@ -714,7 +725,7 @@ async def test_signatures_go_back_where_they_came(
 
 async def test_what_other_models_made(serve: Serve) -> None:
     """Another provider's thoughts and signatures are left out; a model that wants signed calls is told that these have
-    none, in the first one of each turn."""
+    none, in the first one of each turn, and which result belongs to which."""
     server = serve(stream(text("x")))
     other = {"provider": "anthropic", "signature": "zz"}
     made = [ToolCall.from_raw(f"toolu_{n}", "get_time", "{}", provider_data=other) for n in range(2)]
@@ -725,8 +736,11 @@ async def test_what_other_models_made(serve: Serve) -> None:
         await collect(backend, InferenceRequest(messages=(Message.user("hi"), turn, results), tools=(CLOCK,)))
         await backend.unload_model()
         signed = {"thoughtSignature": signature} if signature else {}
-        parts = [text("Well."), call("get_time", {}, **signed), call("get_time", {})]
+        first, second = ({"id": f"toolu_{n}"} if signature else {} for n in range(2))
+        parts = [text("Well."), call("get_time", {}, **first, **signed), call("get_time", {}, **second)]
         assert server.body["contents"][1]["parts"] == parts
+        answered = [part["functionResponse"].get("id") for part in server.body["contents"][2]["parts"]]
+        assert answered == [first.get("id"), second.get("id")]
         assert "zz" not in json.dumps(server.body)
 
 
@@ -1029,3 +1043,92 @@ async def test_faults_of_a_client_of_ones_own(serve: Serve) -> None:
         with pytest.raises(errors.StreamInterruptedError):
             await collect(backend)
     await backend.unload_model()
+
+
+def test_what_is_known_of_models() -> None:
+    """Context and abilities of the families are known before anything is asked."""
+    facts = google_models.facts("gemini-3.8-flash")
+    assert facts["context_length"] == 1_048_576
+    assert {"tools", "images", "thinking"} <= facts["capabilities"]
+    assert "thinking" not in google_models.facts("gemini-2.0-flash")["capabilities"]
+    assert google_models.facts("gemma-3-27b-it") == {}
+    assert google_models.family_of("gemini-flash-lite-latest") == (google_models.NEWEST, "flash-lite")
+
+
+# ----------------------------------------------------------------------------------------- through the whole framework
+async def test_vertex_and_clients_through_the_configuration(serve: Serve, tmp_path: Path) -> None:
+    """Sections of the configuration name a project on Vertex AI, or bring a client of one's own."""
+    server = serve(json_reply({**candidate(text("x"), finish="STOP"), **counts()}), stream(text("y")))
+    url = f"http://127.0.0.1:{server.port}"
+    vertex = {"base_url": url, "project": "p", "location": "l", "credentials": token_maker()}
+    sections = {
+        "vertex": {"provider": "google", **vertex},
+        "mine": {"provider": "google", "client": sdk_client(server)},
+    }
+    values: Any = {"models_dir": str(tmp_path), "api_credentials": sections, "max_retries": 0}
+    async with LLMFramework(values) as framework:
+        assert await framework.generate_text("hi", model_name="vertex:gemini-2.5-flash") == "x"
+        assert await framework.generate_text("hi", model_name="mine:gemini-2.5-flash") == "y"
+    assert "/projects/p/locations/l/" in server.requests[0].path
+    assert server.requests[1].headers["x-goog-api-key"] == KEY
+
+
+async def test_an_agents_round_through_langchain(serve: Serve, tmp_path: Path) -> None:
+    """Signatures of calls and of text survive LangChain's messages, streamed and whole."""
+    langchain = pytest.importorskip("langchain_llm_framework")
+    messages = pytest.importorskip("langchain_core.messages")
+    parts = [text("Hm.", thought=True), text("So."), call("get_weather", {"city": "Oslo"}, thoughtSignature="c2ln")]
+    server = serve(stream(*parts), stream(text("x")))
+    async with framework_of(server, tmp_path, "gemini-3.8-flash") as framework:
+        tool = {"type": "function", "function": {"name": "get_weather", "parameters": CITY}}
+        model = langchain.FrameworkChatModel.from_framework(framework, model="gemini-3.8-flash").bind_tools([tool])
+        history: list[Any] = [messages.HumanMessage("hi")]
+        answered = None
+        async for piece in model.astream(history):
+            answered = piece if answered is None else answered + piece
+        assert answered is not None
+        history += [answered, messages.ToolMessage("rain", tool_call_id=answered.tool_calls[0]["id"])]
+        [_ async for _ in model.astream(history)]
+    [said, made] = server.body["contents"][1]["parts"]
+    assert said == text("So.")
+    assert made["thoughtSignature"] == "c2ln"
+    assert server.body["contents"][2]["parts"][0]["functionResponse"]["id"] == made["functionCall"]["id"]
+
+
+# ------------------------------------------------------------------------------------------------------- any answer
+PARTS = st.lists(
+    st.one_of(
+        st.builds(text, st.text(min_size=1)),
+        st.builds(lambda said: text(said, thought=True), st.text(min_size=1)),
+        st.builds(lambda args: call("get_weather", args), st.dictionaries(st.text(), st.integers() | st.text())),
+    ),
+    min_size=1,
+)
+
+
+@given(parts=PARTS, data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_split_of_any_answer(parts: list[dict[str, Any]], data: st.DataObject) -> None:
+    """However the parts are spread over frames, and the frames over bytes, the answer is the same."""
+    frames: list[list[dict[str, Any]]] = [[]]
+    for part in parts:
+        if data.draw(st.booleans()):
+            frames.append([])
+        frames[-1].append(part)
+    values = [candidate(*frame) for frame in frames] + [candidate(finish="STOP")]
+    raw = "".join(map(frame, values)).encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=6)))
+    reader, decoder, builder = GeminiReader("google", "m", ["get_weather"]), SSEDecoder(), ResponseBuilder()
+    for start, end in itertools.pairwise([0, *cuts, len(raw)]):
+        for event in decoder.feed(raw[start:end]):
+            for chunk in reader.event(event):
+                builder.add(chunk)
+    builder.add(reader.last(()))
+    response = builder.response()
+    calls = [part["functionCall"] for part in parts if "functionCall" in part]
+    assert [(made.name, made.arguments) for made in response.tool_calls] == [(c["name"], c["args"]) for c in calls]
+    assert len({made.id for made in response.tool_calls}) == len(calls)
+    said = [part for part in parts if "text" in part]
+    assert response.text == "".join(part["text"] for part in said if not part.get("thought"))
+    assert response.thinking == "".join(part["text"] for part in said if part.get("thought"))
+    assert response.finish_reason == ("tool_calls" if calls else "stop")
