@@ -17,7 +17,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find src/llm_framework cpp inte
 SAY := >&2 echo
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: test-servers, lint, format, model, model-eval, bench, sanitize, long-test, clean"
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: test-servers, test-gateways, test-sdks, lint, format, model, model-eval, bench, sanitize, long-test, clean"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { $(SAY) "Python 3.10 or newer is needed, and none was found: make chat PYTHON=/path/to/python3"; exit 1; }
@@ -65,6 +65,32 @@ $(VENV)/.test-servers: $(VENV)/.test
 test-servers: $(VENV)/.test-servers
 	@$(BIN)/python -m pytest tests/backends/real
 
+# The backends for OpenAI, Anthropic and Google against the LiteLLM proxy. It has an environment of its own: resolved
+# together with today's SDKs it would silently become a version of long ago.
+build/litellm-env/.done: $(VENV)/.test
+	@$(SAY) "Installing the LiteLLM proxy into build/litellm-env ..."
+	@rm -rf build/litellm-env && $(BIN)/python -m venv build/litellm-env >&2
+	@build/litellm-env/bin/python -m pip --disable-pip-version-check -qq install "litellm[proxy]>=1.100" >&2
+	@touch $@
+
+test-gateways: $(VENV)/.test build/litellm-env/.done
+	@$(BIN)/python -m pytest tests/backends/real/test_litellm_proxy.py
+
+# The same backends' tests with the lowest and the newest versions of the three SDKs that pyproject.toml allows.
+SDK_TESTS := $(filter-out %_compatible.py,$(wildcard tests/backends/test_openai*.py tests/backends/test_anthropic*.py tests/backends/test_google*.py))
+build/sdks-%/.done: tests/sdks/%.txt $(VENV)/.wheel
+	@$(SAY) "Installing the $* SDKs into build/sdks-$* ..."
+	@rm -rf build/sdks-$* && $(BIN)/python -m venv build/sdks-$* >&2
+	@build/sdks-$*/bin/python -m pip --disable-pip-version-check -qq install -c tests/sdks/$*.txt \
+	  -r tests/sdks/tools.txt "$$(ls dist/llm_framework-*.whl)[openai,anthropic,google,langchain]" >&2
+	@touch $@
+
+test-sdks: build/sdks-lowest/.done build/sdks-newest/.done
+	@for kind in lowest newest; do \
+	  build/sdks-$$kind/bin/python -m pip --disable-pip-version-check list 2>/dev/null \
+	    | grep -iE '^(openai|anthropic|google-genai|httpx2?) ' ; \
+	  build/sdks-$$kind/bin/python -m pytest $(SDK_TESTS); done
+
 lint: $(VENV)/.test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy -p llm_framework -p langchain_llm_framework -p llama_index.llms.llm_framework
 
@@ -93,4 +119,4 @@ sanitize: $(VENV)/.test
 clean:
 	rm -rf $(VENV) build dist
 
-.PHONY: help chat test test-servers lint format model model-eval bench sanitize clean
+.PHONY: help chat test test-servers test-gateways test-sdks lint format model model-eval bench sanitize clean

@@ -1,272 +1,252 @@
-"""What a call costs beyond the model: our adapters beside the usual ones, on a server that does not think.
+"""What a call costs beyond the model, on a server of this machine that does not think.
 
-    python benchmarks/overhead.py [--rounds 200] [--words 64] [--plot FILE]
+    python benchmarks/overhead.py --setup                     # once: makes the other clients' environments
+    python benchmarks/overhead.py [--rounds 10] [--words 64] [--json FILE] [--plot FILE]
+    python benchmarks/overhead.py --clients llm-framework,sdk --protocols openai
+    python benchmarks/overhead.py --only hosts [--rounds 200]
 
-Each measured thing is one whole call, from the prompt to the whole answer: `invoke` and `stream` of LangChain's models,
-`complete`, `chat` and their streams of LlamaIndex's, blocking and asynchronous. The calls are interleaved in one run,
-so that what disturbs the machine disturbs all alike; figures are medians. langchain-openai and llama-index-llms-openai
-are measured where they are installed. At the end, what FrameworkChatModel adds to the engine's own answer of one token
-by the bundled model.
+First the clients: the whole path through the framework (limits, deadline, retries, metrics, redaction) beside raw HTTP
+clients, each provider's own SDK, LiteLLM and any-llm, in three protocols; whole answers and streams, one at a time and
+64 at once. Each client has a process, and where its dependencies need it an environment, of its own; they take turns in
+each round, so that what disturbs the machine disturbs all alike. Then the hosts: our adapters for LangChain and
+LlamaIndex beside the usual ones.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
+import json
 import random
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from llm_framework.registry import BUNDLED_MODEL
-from llm_framework.sync import run
+import overhead_hosts
+from overhead_clients import CLIENTS
+from overhead_envs import FOLDER, python_of, set_up, variables_of
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from zero_server import words, zero_server
 
-if TYPE_CHECKING:
-    from llm_framework import LLMFramework
+PROTOCOLS = ("openai", "anthropic", "google")
+AT_ONCE = 64
+BASE = "sdk"  # what the others are compared with
+WORKER = Path(__file__).with_name("overhead_clients.py")
+notes = Console(stderr=True, soft_wrap=True, highlight=False)
 
-PROMPT = "Say some words."
-KEY = "sk-benchmark"
-WARM_UP = 5
+
+class Job(NamedTuple):
+    """A burst of calls. `field` of a row is what comes of it."""
+
+    field: str
+    streamed: bool
+    calls: int
+    concurrency: int
 
 
-class Case(NamedTuple):
-    """One way to call one library. `call` gives the length of the answer, in whatever is at hand."""
+JOBS = (
+    Job("p50_us", False, 50, 1),
+    Job("rps64", False, 4 * AT_ONCE, AT_ONCE),
+    Job("chunks_per_s", True, 10, 1),
+    Job("chunks_per_s64", True, AT_ONCE, AT_ONCE),
+)
+Results = dict[tuple[str, str], dict[str, list[float]]]  # by client and protocol, then by a row's field
+Row = dict[str, Any]
 
-    kind: str
-    library: str
-    call: Callable[[], int] | None = None
-    acall: Callable[[], Awaitable[int]] | None = None
+
+class JobError(Exception):
+    """A client did not do its job."""
+
+
+class Worker:
+    """A client in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.versions: dict[str, str] = self._reply()["versions"]
+
+    def run(self, protocol: str, job: Job, num_words: int) -> dict[str, Any]:
+        """The burst's `seconds` and `latencies`. Raises `JobError`, also where an answer is not the server's."""
+        assert self._process.stdin is not None
+        asked = {"protocol": protocol, "streamed": job.streamed, "calls": job.calls, "concurrency": job.concurrency}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        reply = self._reply()
+        if "error" in reply:
+            raise JobError(reply["error"])
+        if reply["characters"] != [len("".join(words(num_words)))]:
+            raise JobError(f"answers of {reply['characters']} characters")
+        return reply
+
+    def _reply(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise JobError(f"its process ended with status {self._process.wait()}")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
 @contextmanager
-def zero_server(num_words: int) -> Iterator[str]:
-    """The server in a process of its own; gives its base_url."""
-    command = [sys.executable, str(Path(__file__).with_name("zero_server.py")), str(num_words)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
-        process.communicate()
+def worker(client: str, python: Path, url: str) -> Iterator[Worker]:
+    """The client's process."""
+    command = [str(python), str(WORKER), client, url]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, env=variables_of(python), **pipes) as process:
+        try:
+            yield Worker(process)
+        finally:
+            process.communicate()
 
 
-def langchain_cases(library: str, model: Any) -> list[Case]:
-    """The four ways to call a LangChain model."""
-
-    async def astream() -> int:
-        return sum([len(chunk.text) async for chunk in model.astream(PROMPT)])
-
-    async def ainvoke() -> int:
-        return len((await model.ainvoke(PROMPT)).text)
-
-    return [
-        Case("LangChain invoke", library, lambda: len(model.invoke(PROMPT).text)),
-        Case("LangChain stream", library, lambda: sum(len(chunk.text) for chunk in model.stream(PROMPT))),
-        Case("LangChain ainvoke", library, acall=ainvoke),
-        Case("LangChain astream", library, acall=astream),
-    ]
-
-
-def llama_index_cases(library: str, model: Any) -> list[Case]:
-    """The eight ways to call a LlamaIndex model."""
-    from llama_index.core.llms import ChatMessage
-
-    messages = [ChatMessage(content=PROMPT)]
-
-    async def astream_complete() -> int:
-        return sum([len(piece.delta or "") async for piece in await model.astream_complete(PROMPT)])
-
-    async def astream_chat() -> int:
-        return sum([len(piece.delta or "") async for piece in await model.astream_chat(messages)])
-
-    async def acomplete() -> int:
-        return len((await model.acomplete(PROMPT)).text)
-
-    async def achat() -> int:
-        return len((await model.achat(messages)).message.content)
-
-    return [
-        Case("LlamaIndex complete", library, lambda: len(model.complete(PROMPT).text)),
-        Case("LlamaIndex stream", library, lambda: sum(len(p.delta or "") for p in model.stream_complete(PROMPT))),
-        Case("LlamaIndex chat", library, lambda: len(model.chat(messages).message.content)),
-        Case("LlamaIndex stream_chat", library, lambda: sum(len(p.delta or "") for p in model.stream_chat(messages))),
-        Case("LlamaIndex acomplete", library, acall=acomplete),
-        Case("LlamaIndex astream", library, acall=astream_complete),
-        Case("LlamaIndex achat", library, acall=achat),
-        Case("LlamaIndex astream_chat", library, acall=astream_chat),
-    ]
+# ---------------------------------------------------------------------------------------------------------- measuring
+def compare(clients: list[str], protocols: list[str], rounds: int, num_words: int, folder: Path) -> list[Row]:
+    """Measure the clients, in turn, and give a row for each client and protocol."""
+    with zero_server(num_words) as url, ExitStack() as stack:
+        workers = {}
+        for client in clients:
+            python = python_of(client, folder)
+            if python is None:
+                notes.print(
+                    f"{client}: not measured, not installed (--setup makes an environment for it)", markup=False
+                )
+                continue
+            workers[client] = stack.enter_context(worker(client, python, url))
+        some = _usable(workers, protocols, num_words)
+        return [_row(*key, values) for key, values in _measure(workers, some, rounds, num_words).items()]
 
 
-def cases(url: str) -> list[Case]:
-    """Every case that the installed libraries allow, ours first."""
-    from langchain_llm_framework import FrameworkChatModel
-    from llama_index.llms.llm_framework import FrameworkLLM
-
-    ours: dict[str, Any] = {"model": "zero", "base_url": url, "api_key": KEY, "max_tokens": 512}
-    found = langchain_cases("ours", FrameworkChatModel(**ours)) + llama_index_cases("ours", FrameworkLLM(**ours))
-    try:
-        from langchain_openai import ChatOpenAI
-
-        found += langchain_cases("ChatOpenAI", ChatOpenAI(**ours, stream_usage=True))
-    except ImportError:
-        print("langchain-openai is not installed: not measured")
-    try:
-        from llama_index.llms.openai import OpenAI
-
-        # It looks its model up in a table of its own, so it must be given one of OpenAI's; the server does not mind.
-        theirs = {"model": "gpt-4o-mini", "api_base": url, "api_key": KEY, "max_tokens": 512}
-        found += llama_index_cases("OpenAI", OpenAI(**theirs))
-    except ImportError:
-        print("llama-index-llms-openai is not installed: not measured")
+def _usable(workers: dict[str, Worker], protocols: list[str], num_words: int) -> list[tuple[str, str]]:
+    """The clients and protocols that work; the others are noted."""
+    found = []
+    for client, one in workers.items():
+        notes.print(f"{client}: {', '.join(f'{name} {number}' for name, number in one.versions.items())}")
+        for protocol in protocols:
+            try:
+                for job in JOBS:
+                    one.run(protocol, job._replace(calls=job.concurrency), num_words)
+            except JobError as error:
+                notes.print(f"{client}, {protocol}: not measured, {error}", markup=False)
+            else:
+                found.append((client, protocol))
     return found
 
 
-def local_cases(framework: LLMFramework) -> list[Case]:
-    """The bundled model's answer of one token, by the adapter and by the engine alone."""
-    from langchain_llm_framework import FrameworkChatModel
-    from llm_framework.types import GenerationConfig, InferenceRequest
-
-    config = GenerationConfig(max_tokens=1, temperature=0)
-    model = FrameworkChatModel.from_framework(framework, BUNDLED_MODEL, max_tokens=1, temperature=0)
-    engine = framework.inference_engine
-
-    async def generate() -> int:
-        request = InferenceRequest(PROMPT, model_name=BUNDLED_MODEL, config=config)
-        return (await engine.generate_text(request)).usage.output_tokens
-
-    return [
-        Case("bundled model", "invoke", lambda: model.invoke(PROMPT).usage_metadata["output_tokens"]),
-        Case("bundled model", "engine", lambda: run(generate)),
-    ]
-
-
-def local_line(rounds: int) -> str:
-    """What the adapter adds to the engine, in microseconds a call."""
-    from llm_framework import LLMFramework
-
-    with LLMFramework() as framework:
-        ours, engine = measure(local_cases(framework), rounds).values()
-    added = [1e6 * (statistics.median(a) - statistics.median(b)) for a, b in zip(ours, engine, strict=True)]
-    whole = 1e6 * statistics.median(engine.clock)
-    return (
-        f"bundled model, one token: the engine takes {whole:.0f} us, blocking FrameworkChatModel.invoke adds "
-        f"{added[0]:.0f} us a call ({added[1]:.0f} us of processor time)"
-    )
-
-
-class Times(NamedTuple):
-    """What each call took, in seconds: by the clock, and of this process's processor time, which a busy machine
-    disturbs less."""
-
-    clock: list[float]
-    processor: list[float]
-
-    def add(self, clock: float, processor: float) -> None:
-        """One more call, by the readings of both clocks before it."""
-        self.clock.append(time.perf_counter() - clock)
-        self.processor.append(time.process_time() - processor)
-
-
-def measure(some: list[Case], rounds: int) -> dict[Case, Times]:
-    """Time the calls in turn, in another order each round; the asynchronous ones all on one event loop."""
-    times = {case: Times([], []) for case in some}
-    gc.collect()
-    gc.freeze()  # what the imports left is not searched again during the calls
-    for turn in _turns([case for case in some if case.call is not None], rounds):
-        for case, record in turn:
-            assert case.call is not None
-            before = time.perf_counter(), time.process_time()
-            assert case.call() > 0
-            if record:
-                times[case].add(*before)
-    asyncio.run(_measure_async([case for case in some if case.acall is not None], rounds, times))
-    return times
-
-
-async def _measure_async(some: list[Case], rounds: int, times: dict[Case, Times]) -> None:
-    for turn in _turns(some, rounds):
-        for case, record in turn:
-            assert case.acall is not None
-            before = time.perf_counter(), time.process_time()
-            assert await case.acall() > 0
-            if record:
-                times[case].add(*before)
-
-
-def _turns(some: list[Case], rounds: int) -> Iterator[list[tuple[Case, bool]]]:
-    """The cases of each round, shuffled, and whether the round counts or only warms up."""
+def _measure(workers: dict[str, Worker], some: list[tuple[str, str]], rounds: int, num_words: int) -> Results:
+    """What each burst gave."""
+    results: Results = {key: {job.field: [] for job in JOBS} for key in some}
     order = random.Random(0)
-    for number in range(rounds + WARM_UP):
-        yield [(case, number >= WARM_UP) for case in order.sample(some, len(some))]
+    with Progress(console=notes) as progress:
+        task = progress.add_task("measuring", total=rounds * len(JOBS) * len(some))
+        for _ in range(rounds):
+            for job in JOBS:
+                for client, protocol in order.sample(some, len(some)):
+                    reply = workers[client].run(protocol, job, num_words)
+                    results[client, protocol][job.field] += _figures(job, reply, num_words)
+                    progress.advance(task)
+    return results
 
 
-def table(times: dict[Case, Times]) -> str:
-    """A line for each kind of call: medians in milliseconds, and ours as a part of the other's."""
-    lines = [f"{'':22s} {'milliseconds':>24s}   {'of processor time':>24s}", f"{'call':22s}" + _HEAD + "  " + _HEAD]
-    for case, ours in times.items():
-        if case.library == "ours":
-            other = next((c for c in times if c.kind == case.kind and c.library != "ours"), None)
-            theirs = times[other] if other else None
-            columns = [
-                _columns(ours.clock, theirs and theirs.clock),
-                _columns(ours.processor, theirs and theirs.processor),
-            ]
-            lines.append(f"{case.kind:22s}" + "  ".join(columns) + (f"  {other.library}" if other else ""))
-    return "\n".join(lines)
+def _figures(job: Job, reply: dict[str, Any], num_words: int) -> list[float]:
+    if job.field == "p50_us":
+        return [1e6 * seconds for seconds in reply["latencies"]]
+    return [job.calls * (num_words if job.streamed else 1) / reply["seconds"]]
 
 
-_HEAD = f" {'ours':>7s} {'other':>7s} {'ratio':>7s}"
+def _row(client: str, protocol: str, values: dict[str, list[float]]) -> Row:
+    figures = {field: round(statistics.median(some), 1) for field, some in values.items()}
+    return {"client": client, "protocol": protocol, **figures}
 
 
-def _columns(ours: list[float], others: list[float] | None) -> str:
-    mine = 1e3 * statistics.median(ours)
-    if not others:
-        return f" {mine:7.2f} {'':7s} {'':7s}"
-    other = 1e3 * statistics.median(others)
-    return f" {mine:7.2f} {other:7.2f} {mine / other:7.2f}"
+# ------------------------------------------------------------------------------------------------------------ showing
+def table(rows: list[Row]) -> Table:
+    """The rows by protocol, each figure with what part of the SDK's it is."""
+    shown = Table("protocol", "client", title=f"medians; in brackets: in relation to the provider's SDK ({BASE})")
+    for heading in ("µs a call", f"calls/s, {AT_ONCE} at once", "chunks/s", f"chunks/s, {AT_ONCE} at once"):
+        shown.add_column(heading, justify="right")
+    for row in sorted(rows, key=lambda row: (PROTOCOLS.index(row["protocol"]), row["p50_us"])):
+        base = next((other for other in rows if (other["client"], other["protocol"]) == (BASE, row["protocol"])), None)
+        shown.add_row(row["protocol"], row["client"], *(_cell(row, base, job.field) for job in JOBS))
+    return shown
 
 
-def plot(times: dict[Case, Times], file: Path) -> None:
-    """The medians side by side."""
+def _cell(row: Row, base: Row | None, field: str) -> str:
+    return f"{row[field]:,.0f}" + (f" ({row[field] / base[field]:.2f})" if base else "")
+
+
+def plot(rows: list[Row], file: Path) -> None:
+    """A panel for each figure, a group of bars for each protocol."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    kinds = list(dict.fromkeys(case.kind for case in times))
-    figure, axes = pyplot.subplots(figsize=(7, 5))
-    for offset, ours in ((0.2, True), (-0.2, False)):
-        some = {case.kind: values.clock for case, values in times.items() if (case.library == "ours") is ours}
-        widths = [1e3 * statistics.median(some[kind]) if kind in some else 0.0 for kind in kinds]
-        places = [number + offset for number in range(len(kinds))]
-        label = "llm-framework" if ours else "ChatOpenAI, LlamaIndex's OpenAI"
-        axes.barh(places, widths, height=0.4, label=label, color="#3366cc" if ours else "#bbbbbb")
-    axes.set_yticks(range(len(kinds)), kinds)
-    axes.invert_yaxis()
-    axes.set_xlabel("milliseconds a call (median), on a server that answers at once")
-    axes.legend()
-    figure.tight_layout()
+    titles = ("µs a call", f"calls/s, {AT_ONCE} at once", "chunks/s", f"chunks/s, {AT_ONCE} at once")
+    clients = list(dict.fromkeys(row["client"] for row in rows))
+    protocols = [protocol for protocol in PROTOCOLS if any(row["protocol"] == protocol for row in rows)]
+    figure, panels = pyplot.subplots(2, 2, figsize=(11, 7))
+    for axes, job, title in zip(panels.flat, JOBS, titles, strict=True):
+        for number, client in enumerate(clients):
+            found = {row["protocol"]: row[job.field] for row in rows if row["client"] == client}
+            places = [index + (number - len(clients) / 2) * 0.8 / len(clients) for index in range(len(protocols))]
+            axes.bar(places, [found.get(name, 0.0) for name in protocols], width=0.8 / len(clients), label=client)
+        axes.set_xticks(range(len(protocols)), protocols)
+        axes.set_title(title)
+        axes.set_yscale("log")
+    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="lower center", ncols=len(clients))
     figure.savefig(file, dpi=150)
 
 
-def main() -> None:
-    """Parse the arguments, measure, print."""
+# --------------------------------------------------------------------------------------------------------- the program
+def arguments() -> argparse.Namespace:
+    """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--only", choices=("clients", "hosts"), help="one of the two parts")
+    parser.add_argument("--clients", type=_names(tuple(CLIENTS)), default=list(CLIENTS), help=", ".join(CLIENTS))
+    parser.add_argument("--protocols", type=_names(PROTOCOLS), default=list(PROTOCOLS), help=", ".join(PROTOCOLS))
+    parser.add_argument(
+        "--rounds", type=int, help="default: 10 of the clients, whose rounds are long, 200 of the hosts"
+    )
     parser.add_argument("--words", type=int, default=64, help="of the answer; a stream has an event for each")
-    parser.add_argument("--plot", type=Path, help="write a picture here")
-    arguments = parser.parse_args()
-    with zero_server(arguments.words) as url:
-        times = measure(cases(url), arguments.rounds)
-    print(f"{arguments.rounds} rounds, answers of {arguments.words} words")
-    print(table(times))
-    print(local_line(arguments.rounds))
-    if arguments.plot:
-        plot(times, arguments.plot)
+    parser.add_argument("--json", type=Path, help="write the clients' figures here")
+    parser.add_argument("--plot", type=Path, help="write a picture here; that of the hosts beside it, as NAME-hosts")
+    parser.add_argument("--envs", type=Path, default=FOLDER, help=f"the environments' folder, {FOLDER} by default")
+    parser.add_argument("--setup", action="store_true", help="make the clients' environments with pip, and end")
+    return parser.parse_args()
+
+
+def _names(known: tuple[str, ...]) -> Any:
+    def names(text: str) -> list[str]:
+        given = text.split(",")
+        if unknown := set(given) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not among {', '.join(known)}")
+        return given
+
+    return names
+
+
+def main() -> None:
+    """Measure what is asked for, and show it."""
+    given = arguments()
+    if given.setup:
+        set_up(given.clients, given.envs)
+        return
+    if given.only != "hosts":
+        rows = compare(given.clients, given.protocols, given.rounds or 10, given.words, given.envs)
+        Console(width=None if sys.stdout.isatty() else 120).print(table(rows))
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=1) + "\n")
+        if given.plot:
+            plot(rows, given.plot)
+    if given.only != "clients":
+        picture = given.plot and (given.plot if given.only else given.plot.with_stem(given.plot.stem + "-hosts"))
+        overhead_hosts.compare(given.rounds or 200, given.words, picture)
 
 
 if __name__ == "__main__":

@@ -8,23 +8,37 @@ from __future__ import annotations
 
 import difflib
 import json
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_serializer,
+    model_serializer,
+)
 from pydantic_core import ErrorDetails
 
+from . import secrets
 from .errors import ConfigurationError
+from .logs import get_logger
+from .redaction import redact_value
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ENV_PREFIX = "LLM_FRAMEWORK_"
 CONFIG_VARIABLE = "LLM_FRAMEWORK_CONFIG"
 CONFIG_FILE = "framework_config.yaml"
 _OTHER_VARIABLES = {"CONFIG", "ISA"}  # ours, but no field: the YAML file's path, the C++ engine's kernel table
+_MAY_HOLD_SECRETS = ("api_credentials", "plugins")  # fields whose values no error repeats
 _APP = "llm-framework"
 
 DEFAULT_CONCURRENCY = 10
@@ -76,7 +90,9 @@ ExpandedPath = Annotated[Path, BeforeValidator(_as_path)]
 class Credentials(BaseModel):
     """How to reach one provider or endpoint. `provider` names the dialect where the section's own name is none.
 
-    Settings that only one provider knows stand beside these; they are passed on to its backend.
+    Settings that only one provider knows stand beside these; they are passed on to its backend. No key is part of a
+    repr, a dump or a pickle: in another process it is looked for anew, where `api_key_env` or the provider's usual
+    variable says.
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
@@ -89,9 +105,22 @@ class Credentials(BaseModel):
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
     tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Every secret among the settings is known from here on."""
+        secrets.remember_settings(dict(self))
+
     def __repr_args__(self) -> Any:
-        for name, value in super().__repr_args__():
-            yield name, value if name in type(self).model_fields else "***"  # an unknown setting may be a secret
+        for name, value in super().__repr_args__():  # an unknown setting may be a secret
+            yield name, redact_value(value) if name in type(self).model_fields else "***"
+
+    @model_serializer(mode="wrap")
+    def _without_keys(self, serialize: Any) -> Any:
+        return redact_value(serialize(self))
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        fields = {**redact_value(state["__dict__"]), "api_key": None}
+        return {**state, "__dict__": fields, "__pydantic_extra__": redact_value(state["__pydantic_extra__"])}
 
 
 class LLMConfig(BaseModel):
@@ -137,6 +166,14 @@ class LLMConfig(BaseModel):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
+    @field_serializer("plugins")
+    def _plugins_without_keys(self, plugins: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return redact_value(plugins)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "plugins": redact_value(self.plugins)}}
+
     def __init__(self, yaml_path: str | os.PathLike[str] | None = None, /, **values: Any) -> None:
         settings = _merge(yaml_path, values)
         try:
@@ -144,6 +181,8 @@ class LLMConfig(BaseModel):
         except ValidationError as error:
             raise _explain(error, settings) from None
         self._origins = {name: setting.origin for name, setting in settings.items()}
+        for plugin_settings in self.plugins.values():
+            secrets.remember_settings(plugin_settings)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, values: Mapping[str, Any] | None = None) -> LLMConfig:
@@ -281,7 +320,8 @@ def _parse_text(field: str, text: str, variable: str) -> Any:
         return TypeAdapter(annotation).validate_python(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}, not {text!r}") from None
+        shown = "" if field in _MAY_HOLD_SECRETS else f", not {text!r}"
+        raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}{shown}") from None
 
 
 # -------------------------------------------------------------------------------------------------------------- YAML
@@ -383,7 +423,7 @@ def _fault(name: str, details: list[ErrorDetails]) -> str:
     same = [detail for detail in details if str(detail["loc"][0]) == name]
     messages = list(dict.fromkeys(detail["msg"] for detail in same))
     key = ".".join([name, *inner]) if name == "api_credentials" else name
-    shown = "" if name in ("api_credentials", "plugins") else f", not {details[0]['input']!r}"  # may hold a secret
+    shown = "" if name in _MAY_HOLD_SECRETS else f", not {details[0]['input']!r}"
     return f"{key}: {' or '.join(messages)}{shown}"
 
 

@@ -23,19 +23,28 @@
     ├── RequestCancelledError         `engine.cancel` was called
     └── QueueFullError                more requests are waiting than `max_queue`
 
-They hold plain data only, so they survive pickling and copying, and never a secret.
+They hold plain data only, so they survive pickling and copying, and never a secret: their texts are redacted when they
+are set. What a model had written (`response`) is left as it is.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from .redaction import redact_value
+
 
 class LLMFrameworkError(Exception):
-    """The root. `retryable`: the same request may succeed later. `provider`, `model` and `status` (an HTTP status)
-    are None where there was none."""
+    """The root. `retryable`: the same request may succeed later. `provider`, `model`, `status` (an HTTP status), `code`
+    and `provider_request_id` (the provider's own, which its support asks for) are None where there was none. An error
+    that the engine raised has `attempts`, and `response` where something had come before it."""
 
     retryable: bool = False
+    code: str | None = None
+    provider_request_id: str | None = None
+    retry_after: float | None = None
+    response: Any = None
+    attempts: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -46,20 +55,50 @@ class LLMFrameworkError(Exception):
         status: int | None = None,
         **details: Any,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        super().__init__(redact_value(message))
         self.provider = provider
         self.model = model
         self.status = status
         for name, value in details.items():
             setattr(self, name, value)
 
+    @property
+    def message(self) -> str:
+        """What `str()` gives."""
+        return str(self.args[0]) if self.args else ""
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self.args = (text,)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Here rather than where errors are made: a text that is put in later is hidden too.
+        super().__setattr__(name, redact_value(value))
+
     def __str__(self) -> str:
         return self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The default would call the class with `args` alone and lose every keyword.
-        return _rebuild, (type(self), self.message, {**self.__dict__})
+        return _rebuild, (type(self), self.message, portable(self.__dict__))
+
+
+def portable(state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes as they can be pickled: an answer may hold objects of its caller's that cannot, and an error that
+    does not arrive is worse than one without them."""
+    return {name: value if _is_portable(value) else None for name, value in state.items()}
+
+
+def _is_portable(value: Any) -> bool:
+    if value is None or isinstance(value, (str, int, float)):
+        return True
+    import pickle  # not with the package: few errors ever travel
+
+    try:
+        pickle.dumps(value)
+    except Exception:  # whatever an object of the caller's raises
+        return False
+    return True
 
 
 def _rebuild(cls: type[LLMFrameworkError], message: str, state: dict[str, Any]) -> LLMFrameworkError:
@@ -122,7 +161,6 @@ class RateLimitError(LLMFrameworkError):
     """Too many requests. `retry_after` is the wait that the provider asked for, in seconds, or None."""
 
     retryable = True
-    retry_after: float | None = None
 
 
 class QuotaExceededError(RateLimitError):
@@ -135,7 +173,6 @@ class ProviderUnavailableError(LLMFrameworkError):
     """The provider is down or overloaded."""
 
     retryable = True
-    retry_after: float | None = None
 
 
 class BadResponseError(LLMFrameworkError):
@@ -162,19 +199,13 @@ class RequestTimeoutError(LLMFrameworkError, TimeoutError):
 class StreamInterruptedError(LLMFrameworkError):
     """A stream broke off after its first visible piece. `response` holds what had come."""
 
-    response: Any = None
-
 
 class ContentFilterError(LLMFrameworkError):
     """The provider refused the prompt or the answer for its content."""
 
-    response: Any = None
-
 
 class StructuredOutputError(LLMFrameworkError):
     """The answer does not have the form that was asked for. `response` is the answer as it came."""
-
-    response: Any = None
 
 
 class PluginError(LLMFrameworkError):
@@ -185,8 +216,6 @@ class PluginError(LLMFrameworkError):
 
 class RequestCancelledError(LLMFrameworkError):
     """The request was cancelled by `engine.cancel`. `response` holds what had come."""
-
-    response: Any = None
 
 
 class QueueFullError(LLMFrameworkError):

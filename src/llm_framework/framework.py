@@ -28,6 +28,7 @@ from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
 from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
 from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools
+from .logs import get_logger
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
 from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
@@ -35,7 +36,7 @@ from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
 if TYPE_CHECKING:
     from .sync_view import SyncView
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Config = Union[LLMConfig, Mapping[str, Any], str, "os.PathLike[str]", None]
 _GENERATION_FIELDS = frozenset(item.name for item in fields(GenerationConfig))

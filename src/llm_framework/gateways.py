@@ -39,7 +39,8 @@ class Gateway:
     `json_object` only. `regex_field`: where a pattern may stand. `any_tool`: how it is told to call a tool, None where
     it must be told which. `named_tool` False: nor can it be told that. `no_text`: what stands for the text of a message
     that calls tools and says nothing. `end_mark`: its streams are known to end with `[DONE]`; of others, one that gave
-    a reason to finish counts as whole.
+    a reason to finish counts as whole. `system_role` is its name for the role of instructions, `thinking_off` the
+    effort that means none.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Gateway:
     stream_usage: bool = True
     short_call_ids: bool = False
     end_mark: bool = True
+    system_role: str = "system"
+    thinking_off: str = "none"
 
     def field_of(self, parameter: str) -> str | None:
         """The body's field for one of our parameters, or None where this one has none."""
@@ -104,6 +107,9 @@ _ROWS = (
 
 GENERIC = Gateway("openai_compatible", end_mark=False)
 """A server of which nothing is known but that it speaks the protocol."""
+
+OPENAI = Gateway("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", {"max_tokens": "max_completion_tokens"})
+"""OpenAI itself, which has a backend of its own; what its models refuse stands in `registry.openai_models`."""
 
 GATEWAYS: Mapping[str, Gateway] = MappingProxyType({row.name: row for row in _ROWS})
 """By the name that stands before the colon: `groq:llama-3.3-70b-versatile`."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
-import logging
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -21,13 +20,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import PluginError
+from .logs import get_logger
 from .types import GenerationConfig
 
 if TYPE_CHECKING:
     from .backends.base import ModelBackend
     from .registry import ModelInfo
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 GROUP = "llm_framework.plugins"
 

@@ -1,11 +1,12 @@
-"""Keys: where they come from, and how they stay hidden. The only reader of key variables.
+"""Keys: where they come from, and how they are held. The only reader of key variables.
 
-A key is a pydantic `SecretStr` from the moment it is read, so no repr, log line or pickle of ours shows it, and
-`redact` takes every key that was ever resolved out of a text before it becomes part of an error.
+A key is a pydantic `SecretStr` from the moment it is read, so no repr of ours shows it, and `redaction` knows it from
+then on, which takes it out of every error and log record.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import shlex
 import subprocess
@@ -14,20 +15,22 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from . import logs, redaction
 from .errors import ConfigurationError
 from .gateways import GATEWAYS
+from .redaction import redact
+
+__all__ = ["Hidden", "redact", "remember", "remember_settings", "resolve_api_key"]
 
 # The variables that each provider's own documents name, first one first.
 USUAL_VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
+    "azure": ("AZURE_OPENAI_API_KEY",),
     "anthropic": ("ANTHROPIC_API_KEY",),
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     **{name: (gateway.key_variable,) for name, gateway in GATEWAYS.items() if gateway.key_variable},
 }
 COMMAND_TIMEOUT = 30.0  # seconds; a password manager may ask for a touch or a PIN
-_MIN_REDACTED_LENGTH = 6  # shorter "keys" are placeholders such as "none", which would garble ordinary words
-
-_known_keys: set[str] = set()
 
 
 def resolve_api_key(provider: str, credentials: Mapping[str, Any] | None = None) -> SecretStr | None:
@@ -46,22 +49,45 @@ def resolve_api_key(provider: str, credentials: Mapping[str, Any] | None = None)
     elif credentials.get("api_key_command"):
         key = _from_command(provider, credentials["api_key_command"])
     else:
-        key = _from_usual_variable(str(credentials.get("provider") or provider))
+        usual = "azure" if credentials.get("azure_endpoint") else credentials.get("provider") or provider
+        key = _from_usual_variable(str(usual))
     return remember(key) if key else None
 
 
 def remember(key: str) -> SecretStr:
     """Wrap a key and have `redact` know it."""
-    if len(key) >= _MIN_REDACTED_LENGTH:
-        _known_keys.add(key)
+    redaction.remember(key)
+    logs.watch_dependencies()
     return SecretStr(key)
 
 
-def redact(text: str) -> str:
-    """The text with every known key replaced by `***`."""
-    for key in _known_keys.copy():
-        text = text.replace(key, "***")
-    return text
+def remember_settings(settings: Mapping[str, Any]) -> None:
+    """Have `redact` know every secret among a backend's or plugin's settings: keys, headers that carry one, and what
+    stands in URLs."""
+    for value in settings.values():
+        if isinstance(value, SecretStr):
+            remember(value.get_secret_value())
+        elif isinstance(value, str) and "://" in value:
+            redaction.remember_url(value)
+    redaction.remember_named(settings)
+    logs.watch_dependencies()
+
+
+class Hidden(dict[str, Any]):
+    """A dict that shows no key when it is printed or pickled. Copies hold what it holds."""
+
+    def __repr__(self) -> str:
+        return redact(super().__repr__())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = {name: value for name, value in self.items() if not isinstance(value, SecretStr)}
+        return type(self), (redaction.redact_value(kept),)
+
+    def __copy__(self) -> Hidden:
+        return Hidden(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Hidden:
+        return Hidden(copy.deepcopy(dict(self), memo))
 
 
 def _plain(value: Any) -> str:

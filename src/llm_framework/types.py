@@ -404,8 +404,9 @@ class Chunk:
     """A piece of an answer. The last one of a stream holds `finish_reason`, `usage` and the whole `response`.
 
     `signature` ends a block of thinking, or of text: it proves the block to the provider that made it. A chunk with a
-    signature and nothing else signs the block that came before, or stands for a block that is hidden. Its
-    `provider_data` then belongs to that block.
+    signature and nothing else signs the block that came before, or stands for a block of thinking that is not shown:
+    where text came before, it says so with `hidden` in its `provider_data`. Its `provider_data` then belongs to that
+    block.
     """
 
     text: str = ""
@@ -518,13 +519,17 @@ class ResponseBuilder:
         last = self._parts[-1] if self._parts else None
         if isinstance(last, _Block) and last.kind == kind and last.is_open:
             return last
+        return self._new_block(kind)
+
+    def _new_block(self, kind: Literal["text", "thinking"]) -> _Block:
         block = _Block(kind)
         self._parts.append(block)
         return block
 
     def _sign(self, chunk: Chunk, signature: str) -> None:
         last = self._parts[-1] if self._parts else None
-        block = last if isinstance(last, _Block) and last.is_open else self._block("thinking")
+        signs_last = isinstance(last, _Block) and last.is_open and not chunk.provider_data.get("hidden")
+        block = last if isinstance(last, _Block) and signs_last else self._new_block("thinking")
         block.signature, block.is_open = signature, False
         block.data.update(chunk.provider_data)
 

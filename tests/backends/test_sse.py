@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm_framework import BadResponseError
+from llm_framework.backends.protocols import sse
 from llm_framework.backends.protocols.sse import ServerSentEvent, SSEDecoder
 
 
@@ -91,6 +93,7 @@ LINES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r", "\r\n"]))), st.data())
 def test_any_cut_gives_the_same_events(lines: list[tuple[str, str]], data: st.DataObject) -> None:
     """Any stream, cut into pieces anywhere, in the middle of a character or a CRLF too, gives the events of the
@@ -102,3 +105,20 @@ def test_any_cut_gives_the_same_events(lines: list[tuple[str, str]], data: st.Da
     found = [(event.data, event.event, event.id) for event in decode(*pieces)]
     assert found == reference(text)
     assert [(event.data, event.event, event.id) for event in decode(*(bytes([byte]) for byte in content))] == found
+
+
+@pytest.mark.parametrize("piece", [b"x" * 100, b"data: x\n" * 12, b"data: " + b"x" * 90 + b"\n", b"id: " + b"x" * 96])
+def test_an_event_without_end(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that never ends is an error before it fills the memory."""
+    monkeypatch.setattr(sse, "LONGEST_EVENT", 1000)
+    with pytest.raises(BadResponseError, match="longer than") as caught:
+        decode(*[piece] * 20)
+    assert not caught.value.retryable
+
+
+def test_a_long_stream_of_short_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is held counts: events and comments may come for ever."""
+    monkeypatch.setattr(sse, "LONGEST_EVENT", 1000)
+    decoder = SSEDecoder()
+    for _ in range(100):
+        assert len(decoder.feed(b": ping\n: pong\r\ndata: " + b"x" * 90 + b"\n\n" + b": more\n" * 20)) == 1

@@ -155,7 +155,7 @@ def test_unknown_variables_are_ignored_with_a_debug_line(
     assert "LLM_FRAMEWORK_COLOUR" in caplog.text
 
 
-def test_keys_show_in_no_repr(yaml_file: Path) -> None:
+def test_keys_show_in_no_repr(yaml_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a key nor an unknown credential or plugin setting is part of the configuration's repr."""
     config = LLMConfig(
         api_credentials={"openai": {"api_key": "sk-hidden1", "token": "sk-hidden2"}}, plugins={"p": {"k": "sk-hidden3"}}
@@ -164,6 +164,10 @@ def test_keys_show_in_no_repr(yaml_file: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         LLMConfig(api_credentials={"openai": {"api_key": ["sk-hidden4"]}})
     assert "sk-hidden" not in str(caught.value)
+    monkeypatch.setenv("LLM_FRAMEWORK_API_CREDENTIALS", "sk-hidden5")
+    with pytest.raises(ConfigurationError) as from_variable:
+        LLMConfig()
+    assert "sk-hidden" not in str(from_variable.value)
 
 
 def test_plugins_may_stand_in_a_section_or_flat(tmp_path: Path) -> None:

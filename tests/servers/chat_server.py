@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -98,9 +99,10 @@ class ChatServer:
     """Runs in a thread of its own. Replies are taken from `replies` in turn (the last one again and again), or come
     from `handler`. `requests` are those that came, `connections` how many connections were opened."""
 
-    def __init__(self, *replies: Reply, handler: Handler | None = None) -> None:
+    def __init__(self, *replies: Reply, handler: Handler | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.replies = list(replies)
         self.handler = handler
+        self._tls = tls
         self.requests: list[Request] = []
         self.connections = 0
         self._loop = asyncio.new_event_loop()
@@ -119,7 +121,7 @@ class ChatServer:
     @property
     def url(self) -> str:
         """What `base_url` must be."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}/v1"
 
     @property
     def body(self) -> Any:
@@ -135,7 +137,7 @@ class ChatServer:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()

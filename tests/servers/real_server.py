@@ -17,9 +17,17 @@ START_TIME = 180.0  # seconds; a busy machine imports PyTorch slowly
 _ADDRESS = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 
 
+_LLAMA_CPP_PYTHON = ("llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context")
+
+
 def need_llama_cpp_python() -> None:
     """Skip the module that calls this where llama-cpp-python's server is not installed."""
-    _need("llama-cpp-python[server]", "llama_cpp", "gguf", "fastapi", "uvicorn", "sse_starlette", "starlette_context")
+    _need("llama-cpp-python[server]", *_LLAMA_CPP_PYTHON)
+
+
+def has_llama_cpp_python() -> bool:
+    """Whether llama-cpp-python's server is installed."""
+    return not _missing(_LLAMA_CPP_PYTHON)
 
 
 def need_transformers_serve() -> None:
@@ -28,24 +36,28 @@ def need_transformers_serve() -> None:
 
 
 def _need(package: str, *modules: str) -> None:
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
+    if missing := _missing(modules):
         reason = f"{package} is not installed (no {', '.join(missing)}): make test-servers"
         pytest.skip(reason, allow_module_level=True)
 
 
-class RealServer:
-    """Runs this Python with these arguments, an address and a port until the `with` block ends. The server must say on
-    its output where it listens, as uvicorn does."""
+def _missing(modules: Sequence[str]) -> list[str]:
+    return [module for module in modules if find_spec(module) is None]
 
-    def __init__(self, *arguments: str, home: Path) -> None:
-        self._command: Sequence[str] = (sys.executable, *arguments, "--host", "127.0.0.1", "--port", "0")
+
+class RealServer:
+    """Runs this Python, or that of another environment, with these arguments, an address and a port until the `with`
+    block ends. The server must say on its output where it listens, as uvicorn does."""
+
+    def __init__(self, *arguments: str, home: Path, python: str | Path = sys.executable) -> None:
+        self._command: Sequence[str] = (str(python), *arguments, "--host", "127.0.0.1", "--port", "0")
         cache = home / "hub"
         cache.mkdir(exist_ok=True)
         self._environment = {
             **{name: value for name, value in os.environ.items() if name != "PORT"},
             "HF_HUB_CACHE": str(cache),
             "HF_HUB_OFFLINE": "1",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # it asks the network for one at its start
             "OMP_NUM_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
         }

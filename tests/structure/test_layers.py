@@ -14,8 +14,10 @@ PACKAGE = Path(llm_framework.__file__).parent
 
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
-    ["_version", "errors", "types", "gateways"],
-    ["config", "secrets", "inputs"],
+    ["_version", "redaction", "errors", "types", "gateways"],
+    ["logs"],
+    ["secrets"],
+    ["config", "inputs"],
     ["registry.model_info"],
     ["plugins"],
     ["decoding", "native.formats", "native.config", "native.names", "native._native"],
@@ -96,10 +98,10 @@ def test_no_arrow_points_the_wrong_way(path: Path) -> None:
 
 
 def test_values_and_errors_need_the_standard_library_only() -> None:
-    """types and errors import nothing that must be installed."""
+    """types, errors and redaction import nothing that must be installed."""
     import sys
 
-    for name in ("types", "errors"):
+    for name in ("types", "errors", "redaction"):
         tree = ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -141,3 +143,11 @@ def test_nobody_prints(path: Path) -> None:
     """A library speaks through logging."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     assert [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_loggers_come_from_one_place(path: Path) -> None:
+    """A module's logger is one of `logs.get_logger`, which takes keys out of what it is given."""
+    text = path.read_text(encoding="utf-8")
+    if name_of(path) not in ("", "logs"):  # the package itself adds the handler that does nothing
+        assert "getLogger(__name__)" not in text

@@ -14,13 +14,15 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_serializer, model_validator
 from typing_extensions import Self
 
 from llm_framework import adapters
 from llm_framework._version import __version__
 from llm_framework.errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
+from llm_framework.redaction import redact_value
 from llm_framework.registry import find_well_known
+from llm_framework.secrets import remember_settings
 from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
 
 from . import messages as translate
@@ -105,6 +107,11 @@ class FrameworkChatModel(StructuredOutputModel):
         return cls(model, framework=framework, **kwargs)
 
     @model_validator(mode="after")
+    def _hide_secrets(self) -> Self:
+        remember_settings({"api_key": self.api_key, "base_url": self.base_url})
+        return self
+
+    @model_validator(mode="after")
     def _add_package_version(self) -> Self:
         self._add_version("llm-framework", __version__)
         return self
@@ -122,12 +129,21 @@ class FrameworkChatModel(StructuredOutputModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         values = {name: getattr(self, name, None) for name in ("model", *_OPTION_FIELDS, "base_url")}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: redact_value(value) for name, value in values.items() if value is not None}
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
         """Whether `langchain_core.load.dumps` writes it. Keys are left out; a `framework` is too."""
         return True
+
+    def to_json(self) -> Any:
+        """What `dumps` and traces hold of it: no password that stands in the URL either."""
+        written: Any = super().to_json()
+        return {**written, "kwargs": redact_value(written["kwargs"])} if "kwargs" in written else written
+
+    @field_serializer("base_url")
+    def _url_without_password(self, url: str | None) -> str | None:
+        return redact_value(url)
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -172,9 +188,14 @@ class FrameworkChatModel(StructuredOutputModel):
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[Any, Any]:
-        # A framework holds threads and connections; in another process the shared one answers.
+        # A framework holds threads and connections; in another process the shared one answers, with the key that it
+        # finds there: a file or a queue is no place for one.
         state = super().__getstate__()
-        return {**state, "__dict__": {**state["__dict__"], "framework": None}}
+        return {**state, "__dict__": {**state["__dict__"], "framework": None, "api_key": None}}
+
+    def __repr_args__(self) -> Any:
+        for name, value in super().__repr_args__():
+            yield name, redact_value(value)  # a URL may hold a password
 
     # ------------------------------------------------------------------------------------------------- answers
     def _generate(

@@ -69,7 +69,7 @@ def _both(kind: type[errors.LLMFrameworkError]) -> type[errors.LLMFrameworkError
 
 def _reduce(error: Any) -> tuple[Any, ...]:
     # The class is made at run time, so pickle must be told how to make it again.
-    return _restore, (error._ours, error.message, dict(error.__dict__))
+    return _restore, (error._ours, error.message, errors.portable(error.__dict__))
 
 
 def _restore(ours: type[errors.LLMFrameworkError], message: str, state: dict[str, Any]) -> errors.LLMFrameworkError:

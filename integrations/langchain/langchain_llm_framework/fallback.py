@@ -7,7 +7,6 @@ call is one run for callbacks, traces and usage counters, whoever answers it in 
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -25,12 +24,13 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
+from llm_framework.logs import get_logger
 
 from . import tools as translate_tools
 from .chat_models import FrameworkChatModel
 from .structured import StructuredOutputModel
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 G = TypeVar("G", bound=ChatGeneration)
 Chunks = Generator[ChatGenerationChunk, None, None]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -34,6 +33,7 @@ from langchain_core.messages.tool import ToolCallChunk
 from langchain_core.utils.json import parse_partial_json
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
+from llm_framework.logs import get_logger
 from llm_framework.types import (
     Chunk,
     DocumentPart,
@@ -51,7 +51,7 @@ from llm_framework.types import (
     Usage,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Block = Mapping[str, Any]
 PROVIDER = "llm_framework"

@@ -23,7 +23,9 @@ BUILT_IN: dict[str, str] = {
     "native": "llm_framework.native.backend:GemmaNativeBackend",
     "transformers": "llm_framework.backends.transformers:HuggingFaceBackend",
     "google": "llm_framework.backends.google:GoogleBackend",
+    "openai": "llm_framework.backends.openai:OpenAIBackend",
     "openai_compatible": "llm_framework.backends.openai_compatible:OpenAICompatibleBackend",
+    "anthropic": "llm_framework.backends.anthropic:AnthropicBackend",
     "fake": "llm_framework.testing:FakeBackend",
 }
 _EXTRAS = {"openai_compatible": "openai-compatible"}  # where the extra is not named like the backend

@@ -10,6 +10,7 @@ from abc import ABC
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .. import secrets
 from ..errors import UnsupportedFeatureError
 from ..types import Chunk, GenerationConfig, InferenceRequest, Message
 
@@ -27,7 +28,8 @@ class ModelBackend(ABC):  # noqa: B024 - which of three methods to override is t
 
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
         self.model_info = model_info
-        self.settings: Mapping[str, Any] = dict(settings or {})
+        self.settings: Mapping[str, Any] = secrets.Hidden(settings or {})
+        secrets.remember_settings(self.settings)
 
     async def load_model(self) -> None:  # noqa: B027 - optional
         """Make ready to answer: read weights, check a key. Called once, before the first `stream`; may be called again.

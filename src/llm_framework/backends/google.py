@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_URL = "https://generativelanguage.googleapis.com"
 TOKEN_TIME = 60.0  # seconds for which a token of Vertex is kept: the SDK renews it minutes before its end
-MAX_REFUSAL = 64 * 1024  # bytes of an error that are looked through for Google's details
 
 
 @dataclass(slots=True)
@@ -189,8 +187,8 @@ class GoogleBackend(HttpBackend):
                 refusal = http_errors.from_json(refused.body)
                 retried = not reader.begun and http_errors.is_refusal(refused.status, refusal)
                 if not retried or not await self.yields_to(refused.status, refusal, call):
-                    names = {"who": self.who, "model": self.model}
-                    raise gemini_errors.error_of(refused.status, refused.body, **names) from None
+                    error = gemini_errors.error_of(refused.status, refused.body, who=self.who, model=self.model)
+                    raise error from None
             except (LLMFrameworkError, httpx.HTTPError):
                 raise
             except Exception as error:  # of the HTTP library that the client was made with
@@ -212,14 +210,8 @@ class GoogleBackend(HttpBackend):
                     yield chunk
         self._check_end(reader)
 
-    def _refusal(self, response: httpx.Response) -> LLMFrameworkError:
-        error = super()._refusal(response)
-        if len(response.content) > MAX_REFUSAL:
-            return error
-        try:
-            return gemini_errors.refined(error, json.loads(response.content))
-        except (ValueError, RecursionError):
-            return error
+    def _refusal(self, response: httpx.Response, body: ErrorBody) -> LLMFrameworkError:
+        return gemini_errors.refined(super()._refusal(response, body), body.value)
 
     # --------------------------------------------------------------------------------------------------- other wishes
     async def count_tokens(self, request: InferenceRequest) -> int | None:

@@ -11,7 +11,7 @@ import httpx
 from ..gateways import GATEWAYS, GENERIC, Gateway
 from ..types import InferenceRequest
 from .http.backend import HttpBackend, HttpCall, is_short
-from .protocols import chat_request, media
+from .protocols import chat_request, media, model_list
 from .protocols.answer_reader import AnswerReader
 from .protocols.chat_response import ChatReader
 from .protocols.http_errors import ErrorBody
@@ -33,8 +33,8 @@ class OpenAICompatibleBackend(HttpBackend):
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(model_info, settings)
         self.gateway = self.find_gateway()
-        base = self.settings.get("base_url") or self.gateway.base_url
-        self._url = self.checked_url(base, "/chat/completions", EXAMPLE_URL)
+        self._base = self.find_base_url()
+        self._url = self.url_of("/chat/completions")
         self._headers = self._fixed_headers()
         self._refused: set[str] = set()  # parameters, and "stream_options", that the server turned out not to take
         self._max_tokens_field = self.gateway.field_of("max_tokens")
@@ -43,10 +43,18 @@ class OpenAICompatibleBackend(HttpBackend):
         """What is known of the server."""
         return GATEWAYS.get(str(self.settings.get("provider") or self.who), GENERIC)
 
+    def find_base_url(self) -> httpx.URL:
+        """The server's address, as the settings have it."""
+        return self.checked_url(self.settings.get("base_url") or self.gateway.base_url, "", EXAMPLE_URL)
+
     @property
     def base_url(self) -> httpx.URL:
         """The server's address."""
-        return self._url
+        return self._base
+
+    def url_of(self, path: str) -> httpx.URL:
+        """The address of one of its endpoints, such as `/models`."""
+        return self._base.copy_with(path=self._base.path.rstrip("/") + path)
 
     def new_reader(self, call: HttpCall) -> AnswerReader:
         """What reads Chat Completions."""
@@ -54,8 +62,7 @@ class OpenAICompatibleBackend(HttpBackend):
 
     async def embed(self, texts: list[str]) -> list[list[float]]:
         """A vector for each text, from the server's `/embeddings`."""
-        url = self._url.copy_with(path=self._url.path.removesuffix("/chat/completions") + "/embeddings")
-        body = await self.fetch("POST", url, {"model": self.model, "input": texts})
+        body = await self.fetch("POST", self.url_of("/embeddings"), {"model": self.model, "input": texts})
         try:
             items = sorted(body["data"], key=lambda item: item.get("index", 0))
             vectors = [[float(number) for number in item["embedding"]] for item in items]
@@ -65,20 +72,54 @@ class OpenAICompatibleBackend(HttpBackend):
             raise self.bad(f"{len(vectors)} embeddings for {len(texts)} texts")
         return vectors
 
+    async def available_models(self) -> list[ModelInfo]:
+        """The models in the server's `/models`, with what it says of them."""
+        listed = model_list.entries(await self.fetch("GET", self.url_of("/models")))
+        if listed is None:
+            raise self.bad("an answer that lists no models")
+        return [self.describe_model(entry) for entry in listed]
+
+    def describe_model(self, entry: model_list.ListedModel) -> ModelInfo:
+        """A model of the list as the registry describes models."""
+        from ..registry.model_info import ModelInfo, ModelType
+
+        return ModelInfo(
+            entry.id,
+            model_type=ModelType.EMBEDDING if entry.embeds else ModelType.CHAT,
+            backend_type=self.model_info.backend_type,
+            context_length=entry.context_length,
+            metadata={"provider": self.who, "model_id": entry.id},
+        )
+
     # ------------------------------------------------------------------------------------------------- before sending
+    held_here: frozenset[str] = frozenset()
+    """Parameters that are not sent, since the reader of the answer sees to them."""
+
+    def refused_by_model(self, request: InferenceRequest) -> set[str]:
+        """The parameters of this request that the model is known to refuse."""
+        return set()
+
+    def may_come_whole(self, request: InferenceRequest) -> bool:
+        """Whether an answer of which nobody reads the pieces may be asked for in one piece."""
+        return is_short(request)
+
     async def prepared(self, request: InferenceRequest) -> HttpCall:
         """The request as Chat Completions wants it, without what this server is known not to take."""
-        sent, unknown = chat_request.parameters(request.config, self.gateway)
+        sent, unknown = self.parameters_of(request)
         call = HttpCall(request, self._url, await self._body(request), sent)
-        for name in unknown:
+        for name in (name for name in unknown if name not in self.held_here):
             self._leave_out(call, name)
         for name in self._refused & set(sent):
             if call.may_drop(name):
                 call.drop(name)
+        for name in self.refused_by_model(request) & set(call.sent):
+            self.leave_out(call, name)
+        for name in self.held_here & set(call.sent):
+            del call.sent[name]
         for fields in call.sent.values():
             call.body.update(fields)
         self._rename_max_tokens(call)
-        if request.streaming or not is_short(request):
+        if request.streaming or not self.may_come_whole(request):
             self._ask_for_stream(call)
         call.body.update(self.settings.get("extra_body") or {})
         call.streamed = bool(call.body.get("stream"))
@@ -86,8 +127,16 @@ class OpenAICompatibleBackend(HttpBackend):
 
     async def _body(self, request: InferenceRequest) -> dict[str, Any]:
         if media.needs_files(request):
-            return await anyio.to_thread.run_sync(chat_request.request_body, request, self.model, self.gateway)
+            return await anyio.to_thread.run_sync(self.body_of, request)
+        return self.body_of(request)
+
+    def body_of(self, request: InferenceRequest) -> dict[str, Any]:
+        """Everything of the body but the parameters of generation and `stream`. May read files."""
         return chat_request.request_body(request, self.model, self.gateway)
+
+    def parameters_of(self, request: InferenceRequest) -> tuple[dict[str, dict[str, Any]], list[str]]:
+        """The parameters that are set: those that have a field, each with the fields that say it, and the others."""
+        return chat_request.parameters(request.config, self.gateway)
 
     def _ask_for_stream(self, call: HttpCall) -> None:
         call.body["stream"] = True
@@ -117,7 +166,7 @@ class OpenAICompatibleBackend(HttpBackend):
     # ------------------------------------------------------------------------------------------------ after an answer
     async def yields_to(self, status: int, refusal: ErrorBody, call: HttpCall) -> bool:
         """Whether the server said what it does not take, and the call can do without."""
-        if (gateway := chat_request.restated(call.body, refusal.message, self.gateway)) is not None:
+        if (gateway := self.restated(call, refusal)) is not None:
             self.gateway = gateway
             call.body.update({**await self._body(call.request), **(self.settings.get("extra_body") or {})})
             return True
@@ -135,6 +184,10 @@ class OpenAICompatibleBackend(HttpBackend):
                 self._refused.add(name)
                 return True
         return False
+
+    def restated(self, call: HttpCall, refusal: ErrorBody) -> Gateway | None:
+        """The gateway as its refusal shows it to be, where the same can be said in the way it takes."""
+        return chat_request.restated(call.body, refusal.message, self.gateway)
 
     def ends_well(self, reader: AnswerReader) -> bool:
         """Some servers never send the end mark; an answer that says why it ended is whole with those."""

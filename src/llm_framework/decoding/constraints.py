@@ -9,7 +9,6 @@ which no way is short enough is replaced by the first one of that way. All else 
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
+from ..logs import get_logger
 from ..types import InferenceRequest, ToolSpec
 from . import lark
 from .grammars import Marker, answer_grammar, call_rest_grammar, calls_grammar, literal
@@ -38,7 +38,7 @@ _MAX_SPLITS = 1024
 _LONGEST_TOKEN = 64  # bytes; of the tokens that a way to end is made of
 
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class Vocabulary(Protocol):

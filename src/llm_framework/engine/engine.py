@@ -26,6 +26,7 @@ from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
 from ..errors import ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
+from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
@@ -40,7 +41,7 @@ from .target import Targets
 
 __all__ = ["CallOptions", "InferenceEngine"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _engines: weakref.WeakSet[InferenceEngine] = weakref.WeakSet()
 

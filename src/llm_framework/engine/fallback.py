@@ -7,7 +7,6 @@ be taken back. The chain carries our own requests and chunks, so every host that
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
@@ -28,6 +27,7 @@ from ..errors import (
     RateLimitError,
     RequestTimeoutError,
 )
+from ..logs import get_logger
 from ..types import Chunk, InferenceRequest
 from .engine import CallOptions, InferenceEngine
 
@@ -36,7 +36,7 @@ try:
 except ImportError as error:
     raise MissingDependencyError("falling back to other models", "langchain") from error
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FALLBACK_ERRORS: tuple[type[LLMFrameworkError], ...] = (
     RateLimitError,
@@ -190,4 +190,4 @@ def _with_deadline(request: InferenceRequest, engine: InferenceEngine) -> Infere
 
 def _tell(error: LLMFrameworkError, options: CallOptions) -> None:
     """Have the error tell of the attempts at all models of the chain."""
-    setattr(error, "attempts", tuple(options.attempts))  # noqa: B010 - an attribute of this one error
+    error.attempts = tuple(options.attempts)

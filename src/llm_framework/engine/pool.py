@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,16 +9,17 @@ from typing import Any
 
 import anyio.to_thread
 
-from .. import secrets
+from .. import redaction, secrets
 from ..backends import create_backend
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..errors import LLMFrameworkError, ModelLoadError, PluginError
+from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry.model_info import ModelInfo
 from .limiter import Limiter
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Entry:
@@ -118,7 +118,7 @@ class BackendPool:
             except Exception as error:
                 name = plugin.metadata.name
                 message = f"the plugin {name!r} could not create a backend for {info.name!r}: {error}"
-                raise PluginError(message, plugin=name, model=info.name) from error
+                raise PluginError(message, plugin=name, model=info.name) from redaction.clean(error)
             if backend is not None:
                 return backend
         # In a thread: importing an SDK may take seconds, and a key command may ask its user.
@@ -153,7 +153,7 @@ async def _load(backend: ModelBackend, info: ModelInfo) -> None:
             await _unload_quietly(backend, info)
         if isinstance(error, Exception) and not isinstance(error, LLMFrameworkError):
             message = f"the model {info.name!r} cannot be loaded: {type(error).__name__}: {error}"
-            raise ModelLoadError(secrets.redact(message), model=info.name) from error
+            raise ModelLoadError(message, model=info.name) from redaction.clean(error)
         raise
 
 

@@ -6,7 +6,6 @@ and read up to that chunk", a coroutine.
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -15,8 +14,9 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from ..errors import LLMFrameworkError
+from ..logs import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FIRST_WAIT = 0.5  # seconds; doubled each time
 LONGEST_WAIT = 30.0

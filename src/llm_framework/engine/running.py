@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import anyio
 
-from .. import secrets
+from .. import redaction
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..errors import (
@@ -108,7 +108,7 @@ class RunningRequest:
         tokens = rates.cost(self.request)
         self._spending = rates.acquire_nowait(tokens)
         if self._spending is None:
-            started = time.monotonic()
+            started = self._attempt_started = time.monotonic()
             at = self.deadline.at if self.deadline else None
             limit = self.deadline._replace(name="queue") if self.deadline else None
             self._spending = await self.interrupter.step(lambda: rates.acquire(tokens, at), limit)
@@ -284,7 +284,7 @@ class RunningRequest:
             facts, ours = ours.__dict__, ConnectionFailedError(ours.message)
             ours.__dict__.update(facts)
         seconds = time.monotonic() - self._attempt_started
-        self.options.attempts.append(Attempt(self.model_name, seconds, secrets.redact(str(ours)), type(ours).__name__))
+        self.options.attempts.append(Attempt(self.model_name, seconds, str(ours), type(ours).__name__))
         self._recorded = ours
         return ours
 
@@ -297,7 +297,7 @@ class RunningRequest:
             ours.response = self._response_so_far(finish_reason="cancelled")
         if ours is not self._recorded:
             ours = self.attempt_failed(ours)
-        setattr(ours, "attempts", tuple(self.options.attempts))  # noqa: B010 - an attribute of this one error
+        ours.attempts = tuple(self.options.attempts)
         return ours
 
     def _interrupted(self, error: LLMFrameworkError) -> LLMFrameworkError:
@@ -308,17 +308,14 @@ class RunningRequest:
         partial = self._response_so_far(**({"finish_reason": "cancelled"} if cancelled else {}))
         if isinstance(error, _KEPT):
             if getattr(error, "response", None) is None:
-                setattr(error, "response", partial)  # noqa: B010 - RequestTimeoutError and PluginError have no such field
+                error.response = partial
             return error
         message = f"the stream of {self.model_name!r} broke off: {error}"
-        return StreamInterruptedError(
-            message, provider=error.provider, model=error.model, status=error.status, response=partial
-        )
+        facts = {name: getattr(error, name) for name in ("provider", "model", "status", "code", "provider_request_id")}
+        return StreamInterruptedError(message, **facts, response=partial)
 
     def _as_ours(self, error: Exception) -> LLMFrameworkError:
         ours = error if isinstance(error, LLMFrameworkError) else _wrap(error, self.model_name)
-        ours.message = secrets.redact(ours.message)
-        ours.args = (ours.message,)
         ours.model = ours.model or self.model_name or None
         if ours.provider is None and hasattr(self, "info"):
             ours.provider = str(self.info.metadata.get("provider", self.info.backend_type))
@@ -331,10 +328,10 @@ _KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, Structu
 
 
 def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
-    """Raise `error`, with `cause` as its cause where that is another."""
+    """Raise `error`, with `cause` as its cause where that is another. No key is left in what a traceback shows."""
     if error is cause:
-        raise error
-    raise error from cause
+        raise redaction.clean(error)
+    raise error from redaction.clean(cause)
 
 
 def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import threading
 import time
@@ -22,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import LLMFrameworkError, ProviderUnavailableError, StructuredOutputError
+from ..logs import get_logger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ PREFILL_TOKENS = 256
 MASK_PATIENCE = 0.002  # seconds that a step waits for constraints that are not done; after that it goes without those
 MASK_THREADS = 2
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import json
-import logging
 import os
 import re
 import tempfile
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotFoundError
-from . import discovery
+from ..logs import get_logger
+from . import discovery, openai_models
 from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BUNDLED_MODEL = "tiny-chat"
 CACHE_VERSION = 1
@@ -30,7 +30,7 @@ PROVIDERS = ("openai", "anthropic", "google", "native", "transformers", "openai_
 
 # Bare names that everybody knows, and whose they are.
 _WELL_KNOWN: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"^(gpt-|chatgpt-|o\d+(-|$)|text-embedding-)"), "openai"),
+    (re.compile(r"^(ft:)?(gpt-|chatgpt-|codex-|o\d+(-|$)|text-embedding-)"), "openai"),
     (re.compile(r"^claude-"), "anthropic"),
     (re.compile(r"^gemini-"), "google"),
 )
@@ -187,7 +187,8 @@ class ModelRegistry:
         backend_type, provider = self._providers[prefix]
         if backend_type in ("native", "transformers"):
             return self._local_of_backend(name, backend_type, model)
-        return ModelInfo(name, backend_type=backend_type, metadata={"provider": provider, "model_id": model})
+        facts = openai_models.facts(model) if backend_type == "openai" else {}
+        return ModelInfo(name, backend_type=backend_type, metadata={"provider": provider, "model_id": model}, **facts)
 
     def _local_of_backend(self, name: str, backend_type: str, model: str) -> ModelInfo:
         known = self._find_local(model)
@@ -234,7 +235,8 @@ def find_well_known(name: str) -> ModelInfo | None:
         return None
     model_type = ModelType.EMBEDDING if name.startswith("text-embedding-") else ModelType.CHAT
     metadata = {"provider": provider, "model_id": name}
-    return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata)
+    facts = openai_models.facts(name) if provider == "openai" else {}
+    return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata, **facts)
 
 
 def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:

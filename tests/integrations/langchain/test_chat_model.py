@@ -537,8 +537,8 @@ def test_making_a_model_starts_nothing() -> None:
 
 
 def test_secrets_are_hidden() -> None:
-    """The key is in no representation, dump or trace, and still in the model."""
-    model = FrameworkChatModel("openai:gpt", api_key="sekrit-key", base_url="http://a.b")
+    """The key is in no representation, dump, pickle or trace, and still in the model and its copies."""
+    model = FrameworkChatModel("openai:gpt", api_key="sekrit-key", base_url="http://user:sekrit-word@a.b")
     shown = [
         repr(model),
         str(model),
@@ -546,9 +546,11 @@ def test_secrets_are_hidden() -> None:
         str(model.asdict()),
         str(model.model_dump()),
         model._get_llm_string(),
+        str(pickle.dumps(model.model_copy(update={"base_url": None}))),
     ]
     assert not any("sekrit" in text for text in shown)
-    assert model.api_key == SecretStr("sekrit-key")
+    assert [one.api_key for one in (model, copy.deepcopy(model))] == [SecretStr("sekrit-key")] * 2
+    assert pickle.loads(pickle.dumps(model)).api_key is None
 
 
 def test_serialised_round_trip() -> None:

@@ -391,10 +391,13 @@ def test_it_is_the_class_that_llama_index_expects() -> None:
 
 
 def test_secrets_are_hidden() -> None:
-    """The key is in no representation or dump, and still in the LLM."""
+    """The key is in no representation, dump or pickle, and still in the LLM and its copies."""
     llm = FrameworkLLM("openai:gpt", api_key="sekrit-key", base_url="http://a.b")
-    assert not any("sekrit" in text for text in (repr(llm), str(llm), str(llm.to_dict()), llm.to_json()))
-    assert llm.api_key == SecretStr("sekrit-key")
+    shown = (repr(llm), str(llm), str(llm.to_dict()), llm.to_json(), str(pickle.dumps(llm)))
+    assert not any("sekrit" in text for text in shown)
+    assert [one.api_key for one in (llm, copy.deepcopy(llm))] == [SecretStr("sekrit-key")] * 2
+    with_password = FrameworkLLM("openai:gpt", base_url="http://user:sekrit-word@a.b")
+    assert "sekrit" not in repr(with_password) + with_password.to_json()
 
 
 def test_copies_and_files(scripted: Make) -> None:

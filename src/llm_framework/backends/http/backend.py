@@ -14,7 +14,7 @@ import anyio.to_thread
 import httpx
 from pydantic import SecretStr
 
-from ... import secrets
+from ... import redaction, secrets
 from ..._version import __version__
 from ...errors import (
     AuthenticationError,
@@ -22,7 +22,6 @@ from ...errors import (
     ConfigurationError,
     ConnectionFailedError,
     LLMFrameworkError,
-    RequestTimeoutError,
     StreamInterruptedError,
     UnsupportedFeatureError,
 )
@@ -32,7 +31,17 @@ from ..protocols import http_errors, rate_limit_headers
 from ..protocols.answer_reader import AnswerReader
 from ..protocols.http_errors import ErrorBody
 from ..protocols.sse import SSEDecoder
-from .client import HttpClient, LoopClients, tls_context
+from .client import (
+    LARGEST_ANSWER,
+    LARGEST_LIST,
+    HttpClient,
+    LoopClients,
+    checked_headers,
+    connect_error,
+    read_at_most,
+    read_whole,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from ...registry import ModelInfo
@@ -73,7 +82,8 @@ class HttpBackend(ModelBackend):
     read (`new_reader`), where the key goes (`key_headers`), and what may be changed where the server refuses
     (`yields_to`).
 
-    Settings: `base_url`, `api_key`, `headers` (sent with every request), `connect_timeout` in seconds.
+    Settings: `base_url`, `api_key`, `headers` (sent with every request), `connect_timeout` in seconds, `ca_bundle` (a
+    file or folder of the authorities to trust instead of the usual ones).
     """
 
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
@@ -81,6 +91,7 @@ class HttpBackend(ModelBackend):
         self.who = str(model_info.metadata.get("provider") or self.settings.get("provider") or model_info.backend_type)
         self.model = str(model_info.metadata.get("model_id") or model_info.name)
         self._connect_timeout: float | None = self.settings.get("connect_timeout", 10.0)
+        self._ca_bundle: str | None = self.settings.get("ca_bundle")
         self._clients = LoopClients(self._new_client)
         self._headers: httpx.Headers | None = None
 
@@ -119,7 +130,7 @@ class HttpBackend(ModelBackend):
     # ------------------------------------------------------------------------------------------------------- the way
     async def load_model(self) -> None:
         """Read the certificates. Nothing is sent: the first request tells whether the server is there."""
-        await anyio.to_thread.run_sync(tls_context)
+        await anyio.to_thread.run_sync(tls_context, self._ca_bundle)
 
     async def unload_model(self) -> None:
         """Close the connections, on every event loop."""
@@ -137,10 +148,6 @@ class HttpBackend(ModelBackend):
                     yield chunk
         except httpx.HTTPError as error:
             raise self._explained(error, reader.shown) from None
-        except LLMFrameworkError as error:
-            error.message = secrets.redact(error.message)  # a server may repeat the key that it was sent
-            error.args = (error.message,)
-            raise
         yield reader.last(tuple(call.dropped), data)
 
     async def answer(self, call: HttpCall, reader: AnswerReader, data: dict[str, Any]) -> AsyncGenerator[Chunk, None]:
@@ -177,9 +184,8 @@ class HttpBackend(ModelBackend):
                 if response.status_code == 200:
                     yield response
                     return
-                await response.aread()
-                error = self._refusal(response)
-                refusal = http_errors.read_body(response.content)
+                refusal = http_errors.read_body(await read_at_most(response))
+                error = self._refusal(response, refusal)
                 status = response.status_code
                 if not http_errors.is_refusal(status, refusal) or not await self.yields_to(status, refusal, call):
                     raise error
@@ -203,10 +209,9 @@ class HttpBackend(ModelBackend):
         try:
             response = await client.send(method, url, await self.headers(), None if body is None else encoded(body))
             try:
-                await response.aread()
                 if response.status_code != 200:
-                    raise self._refusal(response)
-                return await self._read_whole(response)
+                    raise self._refusal(response, http_errors.read_body(await read_at_most(response)))
+                return await self._read_whole(response, LARGEST_LIST)
             finally:
                 await response.aclose()
         except httpx.HTTPError as error:
@@ -218,7 +223,9 @@ class HttpBackend(ModelBackend):
 
     def _new_client(self) -> HttpClient:
         idle = int(self.settings.get("max_concurrent_requests") or DEFAULT_CONNECTIONS)
-        return HttpClient(self.base_url, connect_timeout=self._connect_timeout, max_idle=idle)
+        return HttpClient(
+            self.base_url, connect_timeout=self._connect_timeout, max_idle=idle, ca_bundle=self._ca_bundle
+        )
 
     def _fixed_headers(self) -> httpx.Headers:
         headers = {
@@ -227,8 +234,8 @@ class HttpBackend(ModelBackend):
             "User-Agent": f"llm-framework/{__version__}",
         }
         headers.update(self.key_headers(self._plain_key()))
-        headers.update({str(name): str(value) for name, value in dict(self.settings.get("headers") or {}).items()})
-        return httpx.Headers(headers)
+        headers.update(dict(self.settings.get("headers") or {}))
+        return checked_headers(headers, who=self.who)
 
     def _plain_key(self) -> str | None:
         key = self.settings.get("api_key")
@@ -287,38 +294,28 @@ class HttpBackend(ModelBackend):
             if reader.finish_reason is None:
                 raise
 
-    async def _read_whole(self, response: httpx.Response) -> Any:
-        content = await response.aread()
+    async def _read_whole(self, response: httpx.Response, limit: int = LARGEST_ANSWER) -> Any:
+        content = await read_whole(response, limit)
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
-            start = " ".join(content[:200].decode(errors="replace").split())
+            start = " ".join(redaction.cut(content[:1000].decode(errors="replace"), 200).split())
             raise self.bad(f"an answer that is not JSON: {start!r}; is base_url right?") from None
 
     # -------------------------------------------------------------------------------------------------------- errors
-    def _refusal(self, response: httpx.Response) -> LLMFrameworkError:
+    def _refusal(self, response: httpx.Response, body: ErrorBody) -> LLMFrameworkError:
         """The error that a response other than 200 stands for."""
         status = response.status_code
         if 300 <= status < 400:
             message = f"{self.who} redirects to another address, which is not followed; set base_url to that"
             return ConfigurationError(message, provider=self.who, model=self.model, status=status)
-        body = http_errors.read_body(response.content)
-        error = http_errors.error_of(status, body, who=self.who, model=self.model, headers=response.headers)
-        error.message = secrets.redact(error.message)
-        error.args = (error.message,)
-        return error
+        return http_errors.error_of(status, body, who=self.who, model=self.model, headers=response.headers)
 
     def _explained(self, error: httpx.HTTPError, shown: bool) -> LLMFrameworkError:
         """An error of httpx as ours. Its own text is kept out where it could hold what was sent."""
-        if isinstance(error, httpx.ConnectTimeout):
-            seconds = self._connect_timeout
-            message = f"no connection to {self._origin} within {seconds:g} s; raise connect_timeout if it is that slow"
-            return RequestTimeoutError(message, limit="connect", seconds=seconds, provider=self.who, model=self.model)
-        if isinstance(error, httpx.ConnectError):
-            return ConnectionFailedError(
-                f"no connection to {self._origin}: {error or 'refused'}; is the server running, and base_url right?",
-                provider=self.who,
-                model=self.model,
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+            return connect_error(
+                error, url=self.base_url, who=self.who, model=self.model, connect_timeout=self._connect_timeout
             )
         if isinstance(error, httpx.DecodingError):
             return BadResponseError(f"{self.who} sent a body that cannot be decoded", provider=self.who)
@@ -332,12 +329,6 @@ class HttpBackend(ModelBackend):
     def bad(self, what: str) -> BadResponseError:
         """The error for an answer that cannot be read."""
         return BadResponseError(f"{self.who} sent {what}", provider=self.who, model=self.model)
-
-    @property
-    def _origin(self) -> str:
-        url = self.base_url
-        port = f":{url.port}" if url.port else ""
-        return f"{url.scheme}://{url.host}{port}"
 
 
 def encoded(body: Mapping[str, Any]) -> bytes:

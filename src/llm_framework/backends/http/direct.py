@@ -2,11 +2,18 @@
 
 httpx's own transport costs several times as much: it stands on locks and streams that turn the event loop at each step.
 Here the loop turns once for a request, when the answer comes. Connections are kept and used again.
+
+A request is sent once. Where a server closes an idle connection just as a request goes out on it, nothing tells whether
+the request was read, and a model that answers twice is paid for twice: so it fails, as with httpx, and the engine's
+retries, which are counted, decide. To make that rare, a connection is looked at before it is used again, and kept no
+longer than its server says it keeps it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import select
 import socket
 import ssl
@@ -22,7 +29,9 @@ import httpx
 NEXT_ADDRESS = 0.25  # seconds until a host's next address is tried beside the first, as RFC 8305 advises
 MOST_UNREAD = 256 * 1024  # bytes that may lie here unread before the sender is made to wait
 LONGEST_HEAD = 100 * 1024  # bytes
-AT_ONCE = 64 * 1024  # bytes given to a reader at a time
+AT_ONCE = 64 * 1024  # bytes given to a reader at a time …
+ENCODED_AT_ONCE = 4 * 1024  # … and of a compressed body, which may be a thousand times as long when it is unpacked
+MARGIN = 1.0  # seconds that a connection is given up before its server gives it up
 
 
 class DirectTransport(httpx.AsyncBaseTransport):
@@ -58,7 +67,10 @@ class DirectTransport(httpx.AsyncBaseTransport):
         except BaseException:
             self._release(connection)
             raise
-        return httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(self, connection))
+        response = httpx.Response(head.status_code, headers=head.headers.raw_items(), stream=_Body(self, connection))
+        if "content-encoding" in response.headers:
+            response.stream = _Body(self, connection, ENCODED_AT_ONCE)
+        return response
 
     async def aclose(self) -> None:
         """Close the connections, also those in use."""
@@ -70,12 +82,12 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     def _take(self) -> Connection | None:
         """An idle connection that can still be used."""
-        oldest = time.monotonic() - self._keepalive
-        while self._idle and self._idle[0].idle_since < oldest:
+        now = time.monotonic()
+        while self._idle and self._idle[0].idle_until < now:
             self._idle.popleft().close()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_usable:
+            if connection.idle_until >= now and connection.is_usable:
                 return connection
             connection.close()
         return None
@@ -96,21 +108,30 @@ class DirectTransport(httpx.AsyncBaseTransport):
     def _release(self, connection: Connection) -> None:
         """Take a connection back whose response is over: whole, or broken off."""
         self._used.discard(connection)
-        if connection.start_again() and len(self._idle) < self._max_idle:
+        if connection.start_again(self._keepalive) and len(self._idle) < self._max_idle:
             self._idle.append(connection)
         else:
             connection.close()
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, transport: DirectTransport, connection: Connection) -> None:
+    def __init__(self, transport: DirectTransport, connection: Connection, at_once: int = AT_ONCE) -> None:
         self._transport = transport
+        self._at_once = at_once
         self._connection: Connection | None = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors:
-            while self._connection is not None and (data := await self._connection.body()):
-                yield data
+        while self._connection is not None and (data := await self._next(self._connection)):
+            for start in range(0, len(data), self._at_once):
+                yield data[start : start + self._at_once]
+
+    async def _next(self, connection: Connection) -> bytes:
+        try:
+            with _httpx_errors:
+                return await connection.body()
+        except httpx.TransportError:  # nobody may ask for more, or close what is broken
+            await self.aclose()
+            raise
 
     async def aclose(self) -> None:
         if self._connection is not None:
@@ -149,7 +170,8 @@ class Connection(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None  # who waits for bytes
         self._ended = False
         self._error: Exception | None = None
-        self.idle_since = 0.0
+        self._server_keeps: float | None = None  # seconds, as its answers say
+        self.idle_until = 0.0
 
     # ------------------------------------------------------------------------------------------ what asyncio tells us
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -196,6 +218,8 @@ class Connection(asyncio.Protocol):
         """The head of the answer."""
         while not isinstance(event := await self._event(), h11.Response):  # an informational response may come first
             pass
+        if self._server_keeps is None:
+            self._server_keeps = _server_keeps(event)
         return event
 
     async def body(self) -> bytes:
@@ -234,13 +258,14 @@ class Connection(asyncio.Protocol):
         return data
 
     # ------------------------------------------------------------------------------------------------- between two
-    def start_again(self) -> bool:
-        """Whether the connection can take another request: the last one's answer was read to its end."""
+    def start_again(self, keepalive: float) -> bool:
+        """Whether the connection can take another request, within `keepalive` seconds or what its server allows: the
+        last one's answer was read to its end."""
         done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
         if not done or self._ended or self._http.trailing_data[0]:  # what follows an answer would begin the next one
             return False
         self._http.start_next_cycle()
-        self.idle_since = time.monotonic()
+        self.idle_until = time.monotonic() + min(keepalive, self._server_keeps or keepalive)
         return True
 
     @property
@@ -252,6 +277,13 @@ class Connection(asyncio.Protocol):
         """Say goodbye, and go without waiting for the other side's."""
         self._transport.close()
         self._transport.abort()
+
+
+def _server_keeps(head: h11.Response) -> float:
+    """How long the server keeps an idle connection, in seconds, less a margin: from `Keep-Alive: timeout=5`."""
+    values = [value for name, value in head.headers if name == b"keep-alive"]
+    found = re.search(rb"timeout=(\d{1,6})", b",".join(values))
+    return max(0.5, int(found.group(1)) - MARGIN) if found else math.inf
 
 
 def _is_readable(connected: socket.socket) -> bool:

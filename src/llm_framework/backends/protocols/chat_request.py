@@ -29,7 +29,7 @@ from . import media
 
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 # What a server must be asked for in our words because its body has no field for it.
-_PARAMETERS = (
+PARAMETERS = (
     "max_tokens", "temperature", "top_p", "top_k", "min_p", "stop", "seed", "presence_penalty", "frequency_penalty",
     "repetition_penalty", "logit_bias", "logprobs", "thinking",
 )  # fmt: skip
@@ -42,6 +42,8 @@ def request_body(request: InferenceRequest, model: str, gateway: Gateway) -> dic
         body["tools"] = [_tool(tool) for tool in request.tools]
         if request.tool_choice is not None:
             body["tool_choice"] = _tool_choice(request.tool_choice, request.tools, gateway)
+        if request.metadata.get("parallel_tool_calls") is not None:
+            body["parallel_tool_calls"] = bool(request.metadata["parallel_tool_calls"])
     if request.response_format is not None:
         _ask_for_form(body, request.response_format, gateway)
     return body
@@ -64,7 +66,7 @@ def parameters(config: GenerationConfig, gateway: Gateway) -> tuple[dict[str, di
     it has no field for."""
     taken: dict[str, dict[str, Any]] = {}
     refused: list[str] = []
-    for name in _PARAMETERS:
+    for name in PARAMETERS:
         value = getattr(config, name)
         if value is None or value == ():
             continue
@@ -99,7 +101,7 @@ def _thinking(value: str | int, field: str, gateway: Gateway) -> dict[str, Any]:
     if isinstance(value, int) and on:
         message = f"{gateway.name} takes thinking as off, low, medium or high, not as a budget of tokens"
         raise UnsupportedFeatureError(message, feature="thinking")
-    return {field: value if on else "none"}
+    return {field: value if on else gateway.thinking_off}
 
 
 # ------------------------------------------------------------------------------------------------------------ messages
@@ -112,7 +114,8 @@ def chat_messages(messages: Iterable[Message], gateway: Gateway) -> list[dict[st
         elif message.role == "tool":
             written.extend(_tool_result(result, gateway) for result in message.tool_results)
         else:
-            written.append({"role": message.role, "content": _content(message.parts)})
+            role = gateway.system_role if message.role == "system" else message.role
+            written.append({"role": role, "content": _content(message.parts)})
         if message.name and message.role != "tool":
             written[-1]["name"] = message.name
     return written
@@ -217,20 +220,20 @@ def _ask_for_form(body: dict[str, Any], form: ResponseFormat, gateway: Gateway) 
     if gateway.object_schema:
         body["response_format"] = {"type": "json_object", "schema": schema}
         return
-    strict = form.strict and _is_closed(schema)
+    strict = form.strict and is_closed(schema)
     wrapped = {"name": form.name, "schema": schema, **({"strict": True} if strict else {})}
     body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
 
 
-def _is_closed(schema: Any) -> bool:
+def is_closed(schema: Any) -> bool:
     """Whether every object in the schema requires all its properties and allows no others: what strict servers, which
     refuse anything else, call a strict schema."""
     if isinstance(schema, list):
-        return all(_is_closed(item) for item in schema)
+        return all(is_closed(item) for item in schema)
     if not isinstance(schema, Mapping):
         return True
     if schema.get("type") == "object" or isinstance(schema.get("properties"), Mapping):
         names = set(schema.get("properties") or ())
         if schema.get("additionalProperties") is not False or set(schema.get("required") or ()) != names:
             return False
-    return all(_is_closed(value) for value in schema.values())
+    return all(is_closed(value) for value in schema.values())

@@ -58,7 +58,8 @@ class ChatReader(AnswerReader):
         message = choice.get(key)
         if isinstance(message, Mapping):
             logprobs = choice.get("logprobs")
-            yield from self._message(message, _logprobs(logprobs) if logprobs else (), key == "message")
+            items = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+            yield from self._message(message, read_logprobs(items), key == "message")
         reason = choice.get("finish_reason")
         if reason:
             if reason == "error":
@@ -117,9 +118,8 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     return Usage(count("prompt_tokens"), count("completion_tokens"), cached, reasoning)
 
 
-def _logprobs(value: Any) -> tuple[TokenLogprob, ...]:
+def read_logprobs(items: Any) -> tuple[TokenLogprob, ...]:
     """The log-probabilities of some tokens. The protocol gives no ids: they are -1."""
-    items = value.get("content") if isinstance(value, Mapping) else None
     if not isinstance(items, list):
         return ()
     return tuple(

@@ -8,10 +8,12 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from ... import redaction
 from ...errors import (
     AuthenticationError,
     BadResponseError,
@@ -29,21 +31,34 @@ from ...errors import (
 )
 
 MAX_SHOWN = 500  # characters of a provider's message that an error repeats
+MAX_BODY = 64 * 1024  # bytes of an error's body that are looked at
+MAX_NAME = 200  # characters of a code, a type, a request's id
+
+# Where providers say by which id they know a request.
+_REQUEST_IDS = (
+    "x-request-id", "request-id", "x-goog-request-id", "apim-request-id", "x-amzn-requestid", "x-ms-request-id",
+    "x-correlation-id", "cf-ray",
+)  # fmt: skip
 
 _CONTEXT = re.compile(
     r"context.{0,12}(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|"
-    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows",
+    r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows|"
+    r"exceed context limit",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
+_SPENT = re.compile(r"credit balance is too low|reached your specified API usage limits")  # said with status 400
 _FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
     r"unexpected (keyword|fields)|not permitted|only the default",
     re.IGNORECASE,
 )
-_NO_MODEL = re.compile(r"server is pinned to '", re.IGNORECASE)
+_NO_MODEL = re.compile(r"server is pinned to '|invalid model name passed in model=", re.IGNORECASE)
+_UNKNOWN_KEY = "no_db_connection"  # what a LiteLLM proxy that has no database says to any key but its own
 _INVALID = re.compile(r"\b\d+ validation errors?\b", re.IGNORECASE)
+# A tag, or a script with what is in it. Never looks beyond the next "<" without need: pages may be made to be slow.
+_TAG = re.compile(r"<(script|style)\b[^<]*(?:<(?!/?\1\b)[^<]*)*</\1\s*>|<[^<>]*>", re.IGNORECASE)
 _OUR_LIMIT = re.compile(r"maximum context length (?:is|of) (\d+)|context size \(?(\d+)", re.IGNORECASE)
 
 
@@ -57,6 +72,8 @@ class ErrorBody:
     parameter: str = ""
     retry_delay: float | None = None
     is_json: bool = False
+    request_id: str = ""
+    value: Any = field(default=None, repr=False)  # the whole body, decoded
 
     @property
     def all_text(self) -> str:
@@ -75,17 +92,20 @@ def is_refusal(status: int, body: ErrorBody) -> bool:
 
 
 def read_body(content: bytes | str) -> ErrorBody:
-    """The error in a body: OpenAI's form, the shorter forms of others, or plain text."""
+    """The error in a body: OpenAI's form, the shorter forms of others, or plain text. Of a body longer than `MAX_BODY`
+    the beginning is read, as text; one that is no JSON may have been cut already, in the middle of a key."""
+    content = content[:MAX_BODY]
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return ErrorBody(_plain(text))
+        return ErrorBody(_plain(redaction.without_part(text)))
     return from_json(value)
 
 
 def from_json(value: Any) -> ErrorBody:
     """The error in a decoded body, or in the `error` of a stream's frame."""
+    original = value
     if isinstance(value, list) and value:  # one gateway wraps it in a list
         value = value[0]
     inner = value.get("error", value) if isinstance(value, Mapping) else value
@@ -97,9 +117,14 @@ def from_json(value: Any) -> ErrorBody:
     metadata = inner.get("metadata")
     if isinstance(metadata, Mapping) and isinstance(metadata.get("raw"), str):  # what the provider behind it said
         message = f"{message}: {metadata['raw']}"
-    texts = {name: inner.get(name) for name in ("type", "code", "param")}
-    kind, code, parameter = ("" if text is None else str(text) for text in texts.values())
-    return ErrorBody(_plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True)
+    code = _name(inner.get("code"))
+    if code.isdigit() and isinstance(inner.get("status"), str):  # Google's code is the HTTP status once more
+        code = _name(inner["status"])
+    request_id = _name(inner.get("request_id") or (value.get("request_id") if isinstance(value, Mapping) else None))
+    kind, parameter = _name(inner.get("type")), _name(inner.get("param"))
+    return ErrorBody(
+        _plain(message), kind, code, parameter, _retry_delay(inner.get("details")), True, request_id, original
+    )
 
 
 def error_of(
@@ -108,9 +133,12 @@ def error_of(
     """The error for a status; `who` is the provider's name, `model` the model's there."""
     kind = _class_of(status, body)
     said = f": {body.message}" if body.message else ""
+    headers = headers or {}
     details: dict[str, Any] = {"provider": who, "model": model, "status": status}
+    details["code"] = body.code or body.type or None
+    details["provider_request_id"] = request_id(headers) or body.request_id or None
     if issubclass(kind, (RateLimitError, ProviderUnavailableError)):
-        wait = retry_after(headers or {})
+        wait = retry_after(headers)
         details["retry_after"] = body.retry_delay if wait is None else wait
     if kind is ContextOverflowError and (match := _OUR_LIMIT.search(body.message)):
         details["limit"] = int(match.group(1) or match.group(2))
@@ -142,8 +170,10 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
         return ContextOverflowError
     if _FILTER.search(f"{body.code} {body.type}"):
         return ContentFilterError
-    if _QUOTA.search(f"{body.code} {body.type}"):
+    if _QUOTA.search(f"{body.code} {body.type}") or _SPENT.search(body.message):
         return QuotaExceededError
+    if body.type == _UNKNOWN_KEY:
+        return AuthenticationError
     if body.code in ("model_not_found", "unknown_model") or _NO_MODEL.search(body.message):
         return ModelNotFoundError
     if body.code.startswith("unsupported") or (body.parameter and _UNSUPPORTED.search(text)):
@@ -179,9 +209,16 @@ def _meaning(kind: type[LLMFrameworkError], status: int, who: str, model: str) -
     return texts.get(kind, f"{who} answered with status {status}")
 
 
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The id under which the provider knows the request that these headers answer."""
+    found = next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
+    return None if found is None else redaction.cut(found, MAX_NAME)
+
+
 # ------------------------------------------------------------------------------------------------------------- waits
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The wait that the headers ask for, in seconds: `retry-after-ms`, or `retry-after` in seconds or as a date."""
+    """The wait that the headers ask for, in seconds: `retry-after-ms`, or `retry-after` in seconds or as a date. A date
+    that has passed, and less than nothing, is no wait; what is no number, or an endless one, is not heeded."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
@@ -190,7 +227,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if seconds is not None or not text:
         return seconds
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        date = parsedate_to_datetime(text)
+        date = date if date.tzinfo else date.replace(tzinfo=timezone.utc)
+        return max(0.0, date.timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -204,16 +243,26 @@ def _number(text: str | None) -> float | None:
 
 
 def _retry_delay(details: Any) -> float | None:
-    """Google's RetryInfo, among the details of its errors: "3.5s"."""
+    """Google's RetryInfo, among the details of its errors: "3.5s", or {"seconds": 3, "nanos": 500000000}."""
     for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and isinstance(detail.get("retryDelay"), str):
-            return _number(detail["retryDelay"].removesuffix("s"))
+        delay = detail.get("retryDelay") if isinstance(detail, Mapping) else None
+        if isinstance(delay, str):
+            return _number(delay.strip().removesuffix("s"))
+        if isinstance(delay, Mapping):
+            seconds, nanos = _number(str(delay.get("seconds", 0))), _number(str(delay.get("nanos", 0)))
+            return None if seconds is None or nanos is None else seconds + nanos / 1e9
     return None
 
 
 def _plain(text: str) -> str:
-    """Text that fits into an error: pages of HTML without their tags, not too long."""
+    """Text that fits into an error: pages of HTML without their tags, not too long, and without keys before it is cut:
+    the first part of one would not be recognised."""
+    text = redaction.cut(text, MAX_BODY)
     if "<" in text and re.search(r"<(!doctype|html|head|body)", text, re.IGNORECASE):
-        text = re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.IGNORECASE | re.DOTALL)
+        text = _TAG.sub(" ", text)
     text = " ".join(text.split())
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+
+
+def _name(value: Any) -> str:
+    return "" if value is None else redaction.cut(str(value), MAX_NAME)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...errors import BadResponseError
+
 _BOM = b"\xef\xbb\xbf"
 _CR, _LF = 13, 10
+LONGEST_EVENT = 32 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +27,17 @@ class SSEDecoder:
 
     It works on bytes: the line ends of the standard (CR, LF, CRLF) never occur inside a character of UTF-8, while
     `str.splitlines` would also cut at U+2028 and others, which JSON leaves unescaped. An event that the end of the
-    stream cuts off is dropped, as the standard wants it.
+    stream cuts off is dropped, as the standard wants it. Raises `BadResponseError` for an event longer than
+    `LONGEST_EVENT`, which would otherwise fill the memory.
     """
 
-    __slots__ = ("_data", "_event", "_id", "_pending", "_retry", "_skip_line_feed", "_started")
+    __slots__ = ("_data", "_event", "_held", "_id", "_pending", "_retry", "_skip_line_feed", "_started")
 
     def __init__(self) -> None:
         self._pending: list[bytes] = []  # the line that has no end yet
         self._skip_line_feed = False  # the last byte was a CR: an LF now belongs to it
         self._started = False
+        self._held = 0  # bytes of an event that has no end yet
         self._data: list[bytes] = []
         self._event = b""
         self._id = ""
@@ -57,7 +62,11 @@ class SSEDecoder:
             self._pending = []
         if not complete:
             self._pending.append(lines.pop())
-        return self._take(lines)
+        self._held += len(data)
+        events = self._take(lines)
+        if self._held > LONGEST_EVENT:
+            raise BadResponseError(f"an event longer than {LONGEST_EVENT / 1e6:.0f} MB came", retryable=False)
+        return events
 
     def _without_bom(self, data: bytes) -> bytes:
         data = b"".join([*self._pending, data])
@@ -76,8 +85,11 @@ class SSEDecoder:
                     events.append(self._dispatched())
                 self._event = b""
                 self._retry = None
+                self._held = 0
                 continue
             name, _, value = line.partition(b":")
+            if not name:  # a comment is not held
+                self._held -= len(line) + 1
             self._field(name, value[1:] if value[:1] == b" " else value)
         return events
 

@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import (
     MessageRole,
     ToolCallBlock,
 )
-from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr
+from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr, field_serializer
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
@@ -33,6 +33,8 @@ from pydantic import BaseModel, ConfigDict
 
 from llm_framework import adapters
 from llm_framework.errors import InvalidRequestError
+from llm_framework.redaction import redact_value
+from llm_framework.secrets import remember_settings
 from llm_framework.types import Message, ThinkingLevel, ToolSpec
 
 from . import messages as translate
@@ -101,6 +103,11 @@ class FrameworkLLM(FunctionCallingLLM):
         """See the fields for the keywords; LlamaIndex's own (`callback_manager`, `system_prompt`, …) are taken too."""
         kwargs.pop("class_name", None)  # `from_dict` gives back what `to_dict` wrote
         super().__init__(model=model, **kwargs)
+        remember_settings({"api_key": self.api_key, "base_url": self.base_url})
+
+    def __repr_args__(self) -> Any:
+        for name, value in super().__repr_args__():
+            yield name, redact_value(value)  # a URL may hold a password
 
     @classmethod
     def from_framework(cls, framework: Any, model: str | None = None, **kwargs: Any) -> FrameworkLLM:
@@ -150,6 +157,10 @@ class FrameworkLLM(FunctionCallingLLM):
     def _token_ids(self, text: str) -> list[int]:
         return adapters.token_ids(*self._resolve(), text) or []
 
+    @field_serializer("base_url")
+    def _url_without_password(self, url: str | None) -> str | None:
+        return redact_value(url)
+
     # ------------------------------------------------------------------------------------------------- copy, pickle
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> FrameworkLLM:
         memo = {} if memo is None else memo
@@ -158,8 +169,9 @@ class FrameworkLLM(FunctionCallingLLM):
         return super().__deepcopy__(memo)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A framework holds threads and connections; in another process the shared one answers.
-        portable = self.model_copy(update={"framework": None}) if self.framework is not None else self
+        # A framework holds threads and connections; in another process the shared one answers, with the key that it
+        # finds there: a file or a queue is no place for one.
+        portable = self.model_copy(update={"framework": None, "api_key": None})
         return super(FrameworkLLM, portable).__getstate__()
 
     # ------------------------------------------------------------------------------------------------- chat
