@@ -367,11 +367,12 @@ async def test_logprobs(serve: Serve) -> None:
     ("given", "usage"),
     [
         ({"thoughtsTokenCount": 4}, Usage(3, 6, 0, 4)),
+        ({"thoughtsTokenCount": float("nan"), "cachedContentTokenCount": float("inf")}, Usage(3, 2)),
         ({"thoughtsTokenCount": 2, "totalTokenCount": 5}, Usage(3, 2, 0, 2)),
         ({"toolUsePromptTokenCount": 5, "cachedContentTokenCount": 1}, Usage(8, 2, 1, 0)),
     ],
 )
-async def test_usage(serve: Serve, given: dict[str, int], usage: Usage) -> None:
+async def test_usage(serve: Serve, given: dict[str, Any], usage: Usage) -> None:
     """Thoughts are counted as output, once."""
     server = serve(Reply([frame({**candidate(text("x"), finish="STOP"), **counts(3, 2, **given)})]))
     assert (await answer(server)).usage == usage

@@ -32,7 +32,7 @@ def candidate(*parts: dict[str, Any], finish: str | None = None, **more: Any) ->
     return {"candidates": [{**written, **more}], "modelVersion": "gemini-x-001"}
 
 
-def counts(prompt: int = 3, answer: int = 2, **more: int) -> dict[str, Any]:
+def counts(prompt: int = 3, answer: int = 2, **more: Any) -> dict[str, Any]:
     """The count of tokens."""
     return {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": answer, **more}}
 
