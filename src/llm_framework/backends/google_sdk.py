@@ -120,7 +120,9 @@ class Locator:
         except ImportError as error:
             raise MissingDependencyError("the backend 'google'", "google", provider=self._who) from error
         settings = self._settings
-        tls = tls_context()  # for what is never used: else it would read the certificates three times
+        tls = tls_context(
+            settings.get("ca_bundle")
+        )  # for what is never used: else it would read the certificates three times
         options: dict[str, Any] = {
             "client_args": {"transport": _Eye(), "verify": tls},
             "async_client_args": {"verify": tls, "ssl": tls},

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..errors import ModelNotFoundError
 from ..logs import get_logger
-from . import discovery, openai_models
+from . import discovery, google_models, openai_models
 from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
@@ -187,7 +187,7 @@ class ModelRegistry:
         backend_type, provider = self._providers[prefix]
         if backend_type in ("native", "transformers"):
             return self._local_of_backend(name, backend_type, model)
-        facts = openai_models.facts(model) if backend_type == "openai" else {}
+        facts = _facts(backend_type, model)
         return ModelInfo(name, backend_type=backend_type, metadata={"provider": provider, "model_id": model}, **facts)
 
     def _local_of_backend(self, name: str, backend_type: str, model: str) -> ModelInfo:
@@ -235,8 +235,14 @@ def find_well_known(name: str) -> ModelInfo | None:
         return None
     model_type = ModelType.EMBEDDING if name.startswith("text-embedding-") else ModelType.CHAT
     metadata = {"provider": provider, "model_id": name}
-    facts = openai_models.facts(name) if provider == "openai" else {}
+    facts = _facts(provider, name)
     return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata, **facts)
+
+
+def _facts(backend_type: str, model: str) -> dict[str, Any]:
+    """What is known beforehand of a provider's model, as fields of `ModelInfo`."""
+    known = {"google": google_models.facts, "openai": openai_models.facts}.get(backend_type)
+    return {} if known is None else known(model)
 
 
 def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:

@@ -22,8 +22,8 @@ NO_SIGNATURE = "skip_thought_signature_validator"
 class Contents:
     """The messages of one request, written. `instruction` are the parts of the system's messages, `contents` the turns.
 
-    `signs_calls`: the model refuses calls without a signature. `media_in_results`: it takes images as a part of a
-    tool's result; others get them beside it.
+    `signs_calls`: the model refuses calls without a signature, and results without their call's id.
+    `media_in_results`: it takes images as a part of a tool's result; others get them beside it.
     """
 
     def __init__(self, messages: Sequence[Message], *, signs_calls: bool, media_in_results: bool) -> None:
@@ -63,7 +63,7 @@ class Contents:
         unsigned = self._signs_calls
         for part in parts:
             if isinstance(part, ToolCall):
-                call = _call(part)
+                call = _call(part, with_id=self._signs_calls or _has_id(part))
                 if unsigned and "thoughtSignature" not in call:
                     call["thoughtSignature"] = NO_SIGNATURE
                 unsigned = False  # of calls made at once, the first one is signed
@@ -100,7 +100,7 @@ class Contents:
             message = f"the tool result {result.call_id!r} answers no call of this chat, and names no tool"
             raise InvalidRequestError(message)
         written: dict[str, Any] = {"name": name, "response": _response(result)}
-        if call is not None and _has_id(call):
+        if call is not None and (self._signs_calls or _has_id(call)):
             written["id"] = call.id
         return written
 
@@ -121,11 +121,11 @@ def _has_id(call: ToolCall) -> bool:
     return _is_ours(call.provider_data) and bool(call.provider_data.get("id"))
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _call(call: ToolCall, *, with_id: bool) -> dict[str, Any]:
     # What does not parse cannot be said here, where arguments are an object: the text is shown as it came.
     arguments = call.arguments if call.arguments is not None else {"invalid_arguments": call.raw_arguments}
     function: dict[str, Any] = {"name": call.name or "unknown", "args": dict(arguments)}
-    if _has_id(call):
+    if with_id:
         function["id"] = call.id
     written: dict[str, Any] = {"functionCall": function}
     if _is_ours(call.provider_data) and call.provider_data.get("signature"):

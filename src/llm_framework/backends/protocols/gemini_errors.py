@@ -72,9 +72,8 @@ def refined(error: LLMFrameworkError, value: Any) -> LLMFrameworkError:
 def _as(kind: type[LLMFrameworkError], error: LLMFrameworkError, meaning: str) -> LLMFrameworkError:
     if type(error) is kind:
         return error
-    details = {name: item for name, item in vars(error).items() if name != "message"}
     said = error.message.partition(": ")[2]
-    return kind(f"{meaning}: {said}" if said else meaning, **details)
+    return kind(f"{meaning}: {said}" if said else meaning, **vars(error))
 
 
 def _inner(value: Any) -> Mapping[str, Any]:

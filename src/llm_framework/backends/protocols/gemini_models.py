@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...registry import google_models
 from ...registry.model_info import ModelInfo, ModelType
 
 
@@ -26,6 +27,7 @@ def _info(item: dict[str, Any], who: str) -> ModelInfo | None:
     named = {"max_output_tokens": item.get("outputTokenLimit"), "display_name": item.get("displayName")}
     metadata = {"provider": who, "model_id": id, **{name: value for name, value in named.items() if value}}
     limit = item.get("inputTokenLimit")
-    return ModelInfo(
-        id, kind, "google", context_length=limit if isinstance(limit, int) and limit else None, metadata=metadata
-    )
+    known = google_models.facts(id) if kind is not ModelType.EMBEDDING else {}
+    if isinstance(limit, int) and limit:
+        known["context_length"] = limit
+    return ModelInfo(id, kind, "google", metadata=metadata, **known)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...errors import UnsupportedFeatureError
+from ...registry import google_models
 from ...types import GenerationConfig, InferenceRequest, ResponseFormat, ToolSpec
 from .gemini_contents import Contents
 from .gemini_schema import as_openapi, is_plain
@@ -38,18 +39,18 @@ _NAMED = {
     "logprobs": re.compile(r"log_?probs?|log probabilit", re.IGNORECASE),
     "thinking": re.compile(r"thinking|\bbudget \d+ is invalid", re.IGNORECASE),
 }
-_VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a model takes. Known for the families there are (November 2025), assumed to stay so for newer ones; what a
-    server refuses is learnt (`restated`).
+    """What a model takes. Known for the families there are, assumed to stay so for newer ones; what a server refuses is
+    learnt (`restated`).
 
     `thinking`: not at all, by a budget of tokens, or by a level. `off`: what switches it off, None where nothing does.
-    `signs_calls`: calls in the history need a signature. `form_with_tools`: takes a schema for its answer beside
-    tools. `media_in_results`: takes images inside tools' results. `json_schema`: takes JSON schemas as they are, not
-    only the subset that OpenAPI has. `instruction`: knows a system's message apart from a user's.
+    `signs_calls`: calls in the history need a signature, and an id that their results repeat. `form_with_tools`: takes
+    a schema for its answer beside tools. `media_in_results`: takes images inside tools' results. `json_schema`: takes
+    JSON schemas as they are, not only the subset that OpenAPI has. `instruction`: knows a system's message apart from
+    a user's.
     """
 
     thinking: ThinkingStyle = "level"
@@ -61,20 +62,18 @@ class Dialect:
     instruction: bool = True
 
 
+_OLDER = Dialect("none", 0, signs_calls=False, form_with_tools=False, media_in_results=False)
+
+
 def dialect_of(model: str) -> Dialect:
     """What is known of the model by its name."""
-    match = _VERSION.search(model)
-    older = {"signs_calls": False, "form_with_tools": False, "media_in_results": False}
-    if match is None:
-        if "gemma" in model or "learnlm" in model:
-            return Dialect("none", 0, **older, instruction="gemma" not in model)
-        return Dialect(off="MINIMAL" if "flash" in model else None)
-    version = (int(match.group(1)), int(match.group(2) or 0))
-    if version < (2, 5):
-        return Dialect("none", 0, **older)
+    version, kind = google_models.family_of(model)
+    if version is None or version < (2, 5):
+        return replace(_OLDER, instruction="gemma" not in model)
     if version < (3, 0):
-        return Dialect("budget", None if "pro" in model else 0, **older)
-    return Dialect(off="MINIMAL" if "flash" in model else None)
+        return replace(_OLDER, thinking="budget", off=None if kind == "pro" else 0)
+    nearly_off = kind == "flash-lite" or (kind == "flash" and version < (3, 7))
+    return Dialect(off="MINIMAL" if nearly_off else None)
 
 
 def request_body(request: InferenceRequest, dialect: Dialect) -> dict[str, Any]:
@@ -159,13 +158,17 @@ def thinking_fields(value: str | int, dialect: Dialect) -> dict[str, Any] | None
     if dialect.thinking == "none":
         return None
     said: dict[str, Any] = {"includeThoughts": True}
-    if isinstance(value, int):  # newer models take a budget too
-        said["thinkingBudget"] = value
-    elif dialect.thinking == "level":
-        said["thinkingLevel"] = value.upper()
+    if dialect.thinking == "level":
+        level = value if isinstance(value, str) else _level_of(value)
+        said["thinkingLevel"] = level.upper()
     else:
-        said["thinkingBudget"] = _BUDGETS[value]
+        said["thinkingBudget"] = value if isinstance(value, int) else _BUDGETS[value]
     return {"thinkingConfig": said}
+
+
+def _level_of(budget: int) -> str:
+    """The level that comes nearest to a budget of tokens, which newer models take no more."""
+    return next((level for level, most in (("low", 2048), ("medium", 16384)) if budget <= most), "high")
 
 
 def _off(dialect: Dialect) -> dict[str, Any] | None:

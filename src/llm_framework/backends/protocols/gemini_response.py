@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -154,7 +155,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
     def count(name: str) -> int:
         value = usage.get(name)
-        return int(value) if isinstance(value, (int, float)) else 0
+        return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
 
     prompt = count("promptTokenCount") + count("toolUsePromptTokenCount")
     answer, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")
