@@ -953,6 +953,43 @@ async def test_forced_calls_where_servers_ignore_them(
         assert server.body["tool_choice"] == sent
 
 
+@pytest.mark.parametrize(
+    ("body", "lengths"),
+    [
+        ({"object": "list", "data": [{"id": "a", "max_model_len": 4096}, {"id": "b"}]}, {"a": 4096, "b": None}),
+        ({"data": [{"id": "a/b", "context_length": 8192}, {"no": "id"}]}, {"a/b": 8192}),
+        ([{"id": "a", "context_length": 1024, "type": "chat"}], {"a": 1024}),
+        ({"data": [{"id": "a", "meta": {"n_ctx_train": 2048}}]}, {"a": 2048}),
+        ({"data": []}, {}),
+    ],
+)
+async def test_available_models(serve: Serve, body: Any, lengths: dict[str, int | None]) -> None:
+    """The models that a server lists are described, with the context that it says, in each form of such lists."""
+    server = serve(json_reply(body))
+    backend = backend_of(server)
+    listed = await backend.available_models()
+    assert {info.name: info.context_length for info in listed} == lengths
+    assert all(info.metadata == {"provider": "local", "model_id": info.name} for info in listed)
+    assert (server.requests[0].method, server.requests[0].path) == ("GET", "/v1/models")
+    await backend.unload_model()
+
+
+@pytest.mark.parametrize("body", [{"object": "list"}, {"data": 1}, 5])
+async def test_a_list_of_models_that_is_none(serve: Serve, body: Any) -> None:
+    """An answer that lists nothing is BadResponseError."""
+    backend = backend_of(serve(json_reply(body)))
+    with pytest.raises(errors.BadResponseError):
+        await backend.available_models()
+    await backend.unload_model()
+
+
+async def test_an_address_with_a_query(serve: Serve) -> None:
+    """What stands behind the address's question mark stays there."""
+    server = serve(text_stream("x"))
+    assert (await answer(server, base_url=f"{server.url}?version=2")).text == "x"
+    assert server.requests[0].path == "/v1/chat/completions?version=2"
+
+
 def test_without_httpx(tmp_path: Path) -> None:
     """Where httpx is not installed, the error names the extra."""
     import subprocess

@@ -48,6 +48,7 @@ class OpenAIBackend(OpenAICompatibleBackend):
         model = str(model_info.metadata.get("model_id") or model_info.name)
         self.family = openai_models.family_of(model)
         self.api: Api = self.family.api
+        self._last_token = ""
         super().__init__(model_info, settings)
         if self.settings.get("azure_endpoint"):  # there a model is asked for by its deployment's name
             self.model = str(self.settings.get("azure_deployment") or self.model)
@@ -103,9 +104,12 @@ class OpenAIBackend(OpenAICompatibleBackend):
         provider = openai_sdk.token_provider(self.settings)
         if provider is None:
             return headers
-        token = secrets.remember(await openai_sdk.token_from(provider, self.who))
+        token = await openai_sdk.token_from(provider, self.who)
+        if token != self._last_token:
+            secrets.remember(token)
+            self._last_token = token
         headers = headers.copy()
-        headers["Authorization"] = f"Bearer {token.get_secret_value()}"
+        headers["Authorization"] = f"Bearer {token}"
         return headers
 
     async def unload_model(self) -> None:
