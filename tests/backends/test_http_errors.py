@@ -62,6 +62,18 @@ def test_an_error_is_a_sentence_or_two() -> None:
     assert len(error.provider_request_id) <= 200
 
 
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "chat: Invalid model name passed in model=m.", "code": "400"}, errors.ModelNotFoundError),
+        ({"message": "No connected db.", "type": "no_db_connection", "code": "400"}, errors.AuthenticationError),
+    ],
+)
+def test_what_the_litellm_proxy_says(error: dict[str, str], kind: type[errors.LLMFrameworkError]) -> None:
+    """An unknown model and a wrong key are these also at a LiteLLM proxy, which answers both with 400."""
+    assert type(refusal(400, {"error": error})) is kind
+
+
 # --------------------------------------------------------------------------------------------------------------- waits
 @pytest.mark.parametrize(
     ("headers", "wait"),

@@ -24,6 +24,8 @@ need_litellm_proxy()
 
 PROXY_KEY = "sk-proxy-0123456789"  # the servers behind have another
 WRONG_KEY = "sk-wrong-9876543210"
+# A name that is known for answers in a form; of an unknown one the backend only asks for them in words.
+CLAUDE = "claude-haiku-4-5"
 SDKS = {"openai": "openai", "anthropic": "anthropic", "google": "google.genai"}
 PATHS = {"openai": "/v1", "anthropic": "", "google": ""}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -64,7 +66,7 @@ def proxy(
     upstream: ChatServer, llama_behind: RealServer | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RealServer]:
     """The proxy before them."""
-    models = dict.fromkeys(("scripted", *FAULTS), upstream.url)
+    models = dict.fromkeys(("scripted", CLAUDE, *FAULTS), upstream.url)
     if llama_behind is not None:
         models["tiny-chat"] = llama_behind.url
     with start_proxy(tmp_path_factory.mktemp("litellm"), PROXY_KEY, models, KEY) as server:
@@ -200,7 +202,8 @@ async def test_two_calls_and_their_results(asked: Asked, upstream: ChatServer, s
 @both_ways
 async def test_schema(asked: Asked, upstream: ChatServer, streaming: bool) -> None:
     """The form of an answer arrives at the server behind as a schema, and the answer comes back parsed."""
-    response = await asked.answer("scripted", response_format=PERSON, streaming=streaming)
+    model = CLAUDE if asked.protocol == "anthropic" else "scripted"
+    response = await asked.answer(model, response_format=PERSON, streaming=streaming)
     assert response.parsed == FORMED
     form = upstream.body["response_format"]
     assert form["type"] == "json_schema"
