@@ -315,9 +315,8 @@ def soak(requests: int, wanted: list[str] | None = None) -> list[str]:
     wrong = [*ledger.wrong, *judge_memory(samples, requests)]
     if any(left_over):
         wrong.append(f"tasks left on the event loops: {left_over}")
-    wrong += [
-        f"{name}: {now}, before {was}" for name, was, now in zip(Held._fields, before, after, strict=True) if now > was
-    ]
+    held = zip(Held._fields, before, after, strict=True)
+    wrong += [f"{name}: {now}, before {was}" for name, was, now in held if now > was]
     return wrong
 
 
