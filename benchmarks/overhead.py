@@ -55,6 +55,13 @@ JOBS = (
     Job("chunks_per_s", True, 10, 1),
     Job("chunks_per_s64", True, AT_ONCE, AT_ONCE),
 )
+HEADINGS = {
+    "p50_us": "µs a call",
+    "rps64": f"calls/s, {AT_ONCE} at once",
+    "chunks_per_s": "chunks/s",
+    "chunks_per_s64": f"chunks/s, {AT_ONCE} at once",
+    "processor_us": "µs of processor a call",
+}
 Results = dict[tuple[str, str], dict[str, list[float]]]  # by client and protocol, then by a row's field
 Row = dict[str, Any]
 
@@ -71,7 +78,7 @@ class Worker:
         self.versions: dict[str, str] = self._reply()["versions"]
 
     def run(self, protocol: str, job: Job, num_words: int) -> dict[str, Any]:
-        """The burst's `seconds` and `latencies`. Raises `JobError`, also where an answer is not the server's."""
+        """The burst's `seconds`, `processor` and `latencies`. Raises `JobError`, for a wrong answer too."""
         assert self._process.stdin is not None
         asked = {"protocol": protocol, "streamed": job.streamed, "calls": job.calls, "concurrency": job.concurrency}
         self._process.stdin.write(json.dumps(asked) + "\n")
@@ -139,7 +146,7 @@ def _usable(workers: dict[str, Worker], protocols: list[str], num_words: int) ->
 
 def _measure(workers: dict[str, Worker], some: list[tuple[str, str]], rounds: int, num_words: int) -> Results:
     """What each burst gave."""
-    results: Results = {key: {job.field: [] for job in JOBS} for key in some}
+    results: Results = {key: {field: [] for field in HEADINGS} for key in some}
     order = random.Random(0)
     with Progress(console=notes) as progress:
         task = progress.add_task("measuring", total=rounds * len(JOBS) * len(some))
@@ -148,6 +155,8 @@ def _measure(workers: dict[str, Worker], some: list[tuple[str, str]], rounds: in
                 for client, protocol in order.sample(some, len(some)):
                     reply = workers[client].run(protocol, job, num_words)
                     results[client, protocol][job.field] += _figures(job, reply, num_words)
+                    if job.field == "p50_us":  # what a busy machine disturbs less
+                        results[client, protocol]["processor_us"].append(1e6 * reply["processor"] / job.calls)
                     progress.advance(task)
     return results
 
@@ -167,11 +176,11 @@ def _row(client: str, protocol: str, values: dict[str, list[float]]) -> Row:
 def table(rows: list[Row]) -> Table:
     """The rows by protocol, each figure with what part of the SDK's it is."""
     shown = Table("protocol", "client", title=f"medians; in brackets: in relation to the provider's SDK ({BASE})")
-    for heading in ("µs a call", f"calls/s, {AT_ONCE} at once", "chunks/s", f"chunks/s, {AT_ONCE} at once"):
+    for heading in HEADINGS.values():
         shown.add_column(heading, justify="right")
     for row in sorted(rows, key=lambda row: (PROTOCOLS.index(row["protocol"]), row["p50_us"])):
         base = next((other for other in rows if (other["client"], other["protocol"]) == (BASE, row["protocol"])), None)
-        shown.add_row(row["protocol"], row["client"], *(_cell(row, base, job.field) for job in JOBS))
+        shown.add_row(row["protocol"], row["client"], *(_cell(row, base, field) for field in HEADINGS))
     return shown
 
 
@@ -186,17 +195,16 @@ def plot(rows: list[Row], file: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    titles = ("µs a call", f"calls/s, {AT_ONCE} at once", "chunks/s", f"chunks/s, {AT_ONCE} at once")
     clients = list(dict.fromkeys(row["client"] for row in rows))
     protocols = [protocol for protocol in PROTOCOLS if any(row["protocol"] == protocol for row in rows)]
     figure, panels = pyplot.subplots(2, 2, figsize=(11, 7))
-    for axes, job, title in zip(panels.flat, JOBS, titles, strict=True):
+    for axes, job in zip(panels.flat, JOBS, strict=True):
         for number, client in enumerate(clients):
             found = {row["protocol"]: row[job.field] for row in rows if row["client"] == client}
             places = [index + (number - len(clients) / 2) * 0.8 / len(clients) for index in range(len(protocols))]
             axes.bar(places, [found.get(name, 0.0) for name in protocols], width=0.8 / len(clients), label=client)
         axes.set_xticks(range(len(protocols)), protocols)
-        axes.set_title(title)
+        axes.set_title(HEADINGS[job.field])
         axes.set_yscale("log")
     figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="lower center", ncols=len(clients))

@@ -3,8 +3,8 @@
     python benchmarks/overhead_clients.py CLIENT BASE_URL
 
 Reads jobs from standard input, a JSON object a line: {"protocol", "streamed", "calls", "concurrency"}. Answers each
-with a line: {"seconds", "latencies", "characters"}, or {"error"}. Its first line says what is installed: {"versions"}.
-Imports nothing but the standard library and the client's own packages.
+with a line: {"seconds", "processor", "latencies", "characters"}, or {"error"}. Its first line says what is installed:
+{"versions"}. Imports nothing but the standard library and the client's own packages.
 """
 
 from __future__ import annotations
@@ -294,9 +294,10 @@ async def run(call: Callable[[], Awaitable[int]], number: int, concurrency: int)
 
     await take_side_by_side(concurrency)  # connections that were closed while the others had their turn
     latencies.clear()
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     await take_side_by_side(number)
-    return {"seconds": time.perf_counter() - began, "latencies": latencies, "characters": sorted(lengths)}
+    seconds, processor = time.perf_counter() - began, time.process_time() - processor
+    return {"seconds": seconds, "processor": processor, "latencies": latencies, "characters": sorted(lengths)}
 
 
 async def work(name: str, base: str) -> None:
