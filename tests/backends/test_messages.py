@@ -417,10 +417,12 @@ def test_finish_reasons(reason: str, expected: str) -> None:
 
 
 def test_a_refusal_without_a_word() -> None:
-    """A prompt that is refused before anything is said is an error with the reason given."""
+    """An answer that is refused before anything is said ends so, and keeps the reason given."""
     details = {"type": "refusal", "category": "cyber", "explanation": "no exploits"}
-    with pytest.raises(errors.ContentFilterError, match="no exploits"):
-        read({"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}, "usage": {}})
+    delta = {"stop_reason": "refusal", "stop_details": details}
+    response = read({"type": "message_delta", "delta": delta, "usage": {}}, {"type": "message_stop"})
+    assert (response.text, response.finish_reason) == ("", "content_filter")
+    assert response.provider_data["stop_details"]["explanation"] == "no exploits"
 
 
 @pytest.mark.parametrize(
@@ -436,6 +438,7 @@ def test_a_refusal_without_a_word() -> None:
         ("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum", errors.ContextOverflowError),
         ("invalid_request_error", "input length and `max_tokens` exceed context limit", errors.ContextOverflowError),
         ("invalid_request_error", "Your credit balance is too low", errors.QuotaExceededError),
+        ("invalid_request_error", "Output blocked by content filtering policy", errors.ContentFilterError),
         ("invalid_request_error", "messages: no", errors.InvalidRequestError),
         ("a_new_error", "?", errors.ProviderUnavailableError),
     ],
