@@ -49,6 +49,7 @@ _CONTEXT = re.compile(
 _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
 _SPENT = re.compile(r"credit balance is too low|reached your specified API usage limits")  # said with status 400
 _FILTER = re.compile(r"content[_ ](filter|policy)|moderation|safety system", re.IGNORECASE)
+_BLOCKED = re.compile(r"output blocked by content filtering policy", re.IGNORECASE)  # said without a code of its own
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|does not support|unrecognized|unknown (parameter|field)|extra (inputs|fields)|"
     r"unexpected (keyword|fields)|not permitted|only the default",
@@ -186,7 +187,7 @@ def _class_of_bad_request(body: ErrorBody) -> type[LLMFrameworkError]:
     text = body.all_text
     if _CONTEXT.search(text):
         return ContextOverflowError
-    if _FILTER.search(f"{body.code} {body.type}"):
+    if _FILTER.search(f"{body.code} {body.type}") or _BLOCKED.search(body.message):
         return ContentFilterError
     if _QUOTA.search(f"{body.code} {body.type}") or _SPENT.search(body.message):
         return QuotaExceededError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...errors import ContentFilterError, LLMFrameworkError
+from ...errors import LLMFrameworkError
 from ...types import Chunk, FinishReason, ToolCallDelta, Usage
 from . import http_errors
 from .answer_reader import AnswerReader, shown
@@ -181,13 +181,6 @@ class MessagesReader(AnswerReader):
         for name in ("stop_sequence", "stop_details"):
             if delta.get(name):
                 self._said[name] = delta[name]
-        if reason == "refusal" and not self.shown:
-            raise self._refused(_mapping(delta.get("stop_details")))
-
-    def _refused(self, details: Mapping[str, Any]) -> ContentFilterError:
-        why = details.get("explanation") or details.get("category")
-        message = f"{self.who} refused to answer" + (f": {why}" if why else "")
-        return ContentFilterError(message, provider=self.who, model=self.model)
 
     def error_in(self, value: Mapping[str, Any]) -> LLMFrameworkError:
         """The error that an event stands for: the one that its type would have been as a status."""
