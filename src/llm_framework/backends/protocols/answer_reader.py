@@ -15,6 +15,7 @@ from . import http_errors
 from .sse import ServerSentEvent
 from .tool_call_pieces import ToolCallPieces
 
+LARGEST_COUNT = 2**53  # tokens
 SHOWN = 200  # characters of an unreadable answer that an error repeats
 
 
@@ -103,6 +104,12 @@ class AnswerReader(ABC):
     def bad(self, what: str) -> BadResponseError:
         """The error for an answer that cannot be read."""
         return BadResponseError(f"{self.who} {what}", provider=self.who, model=self.model)
+
+
+def token_count(value: Any) -> int:
+    """A count of tokens as a server gives it; 0 where it is no number that tokens could have."""
+    is_count = isinstance(value, (int, float)) and 0 <= value <= LARGEST_COUNT
+    return int(value) if is_count else 0
 
 
 def shown(value: Any) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...types import Chunk, FinishReason, TokenLogprob, ToolCallDelta, Usage
-from .answer_reader import AnswerReader, shown
+from .answer_reader import AnswerReader, shown, token_count
 from .sse import ServerSentEvent
 
 _FINISH: dict[str, FinishReason] = {
@@ -112,7 +111,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     def count(name: str, inside: Any = None) -> int:
         source = usage if inside is None else inside
         value = source.get(name) if isinstance(source, Mapping) else None
-        return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
+        return token_count(value)
 
     cached = count("cached_tokens", usage.get("prompt_tokens_details") or {}) or count("prompt_cache_hit_tokens")
     reasoning = count("reasoning_tokens", usage.get("completion_tokens_details") or {})

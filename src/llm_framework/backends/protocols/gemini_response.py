@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from ...errors import ContentFilterError, InvalidRequestError, LLMFrameworkError, PermissionDeniedError
 from ...types import Chunk, FinishReason, TokenLogprob, ToolCallDelta, Usage, new_call_id
 from . import gemini_errors
-from .answer_reader import AnswerReader, shown
+from .answer_reader import AnswerReader, shown, token_count
 from .gemini_contents import FAMILY
 from .sse import ServerSentEvent
 
@@ -155,7 +154,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
     def count(name: str) -> int:
         value = usage.get(name)
-        return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
+        return token_count(value)
 
     prompt = count("promptTokenCount") + count("toolUsePromptTokenCount")
     answer, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")

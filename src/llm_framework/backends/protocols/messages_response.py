@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import LLMFrameworkError
 from ...types import Chunk, FinishReason, ToolCallDelta, Usage
 from . import http_errors
-from .answer_reader import AnswerReader, shown
+from .answer_reader import AnswerReader, shown, token_count
 from .messages_content import PROTOCOL
 from .sse import ServerSentEvent
 
@@ -169,7 +169,7 @@ class MessagesReader(AnswerReader):
         if isinstance(usage, Mapping):
             self._counts.update({name: value for name, value in usage.items() if value is not None})
             self.usage = read_usage(self._counts)
-            if created := _number(self._counts.get("cache_creation_input_tokens")):
+            if created := token_count(self._counts.get("cache_creation_input_tokens")):
                 self._said["cache_creation_tokens"] = created
 
     def _finish(self, delta: Mapping[str, Any]) -> None:
@@ -208,18 +208,14 @@ class _Block:
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:
     """Token counts. The API counts what it read from its cache, and what it wrote to it, beside the input."""
-    cached = _number(usage.get("cache_read_input_tokens"))
-    given = _number(usage.get("input_tokens")) + cached + _number(usage.get("cache_creation_input_tokens"))
-    reasoning = _number(_mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
-    return Usage(given, _number(usage.get("output_tokens")), cached, reasoning)
+    cached = token_count(usage.get("cache_read_input_tokens"))
+    given = token_count(usage.get("input_tokens")) + cached + token_count(usage.get("cache_creation_input_tokens"))
+    reasoning = token_count(_mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
+    return Usage(given, token_count(usage.get("output_tokens")), cached, reasoning)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: Any) -> int:
-    return int(value) if isinstance(value, (int, float)) else 0
 
 
 def _text(value: Any) -> str | None:

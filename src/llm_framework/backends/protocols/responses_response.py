@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import ContentFilterError, LLMFrameworkError
 from ...types import Chunk, FinishReason, Usage
 from . import http_errors
-from .answer_reader import AnswerReader, shown
+from .answer_reader import AnswerReader, shown, token_count
 from .chat_response import read_logprobs
 from .sse import ServerSentEvent
 
@@ -219,7 +219,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     def count(name: str, inside: str | None = None) -> int:
         source = usage if inside is None else usage.get(inside)
         value = source.get(name) if isinstance(source, Mapping) else None
-        return int(value) if isinstance(value, (int, float)) else 0
+        return token_count(value)
 
     return Usage(
         count("input_tokens"),
