@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -266,12 +267,18 @@ def _models(context: typer.Context) -> None:
 @models_app.command("list")
 def list_models(
     local: Annotated[bool, typer.Option("--local", help="Only models on this machine.")] = False,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="Ask this provider or server which models it offers now.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """List the models that can be used by name."""
     with _framework(config) as framework:
-        infos = framework.list_models(local_only=local or None)
+        if provider is None:
+            infos = framework.list_models(local_only=local or None)
+        else:
+            infos = [_of(provider, info) for info in framework.sync.available_models(provider)]
         default = framework.default_model_name()
     if as_json:
         typer.echo(json.dumps([_info_dict(info) for info in infos], ensure_ascii=False))
@@ -280,6 +287,11 @@ def list_models(
             typer.echo(info.name)
     else:
         _print_models(infos, default)
+
+
+def _of(provider: str, info: ModelInfo) -> ModelInfo:
+    """The model under the name that a request gives it."""
+    return replace(info, name=f"{provider}:{info.name}")
 
 
 @models_app.command("info")

@@ -232,6 +232,15 @@ class LLMFramework:
         return found[0]
 
     # --------------------------------------------------------------------------------------------------------- models
+    async def available_models(self, provider: str) -> list[ModelInfo]:
+        """The models that a provider or server offers now, as it says itself: `available_models("openai")`. Names are
+        as they stand after `provider:`. Raises `UnsupportedFeatureError` where it cannot be asked, and the errors of
+        any request."""
+        await self.start()
+        info = self.get_model_info(f"{provider}:-")  # any name will do: only the place matters
+        async with self.inference_engine.pool.use(info) as backend:
+            return await backend.available_models()
+
     def list_models(
         self,
         *,

@@ -60,6 +60,10 @@ class SyncView:
         """A vector for each text."""
         return run(self._framework.embed, texts, **options)
 
+    def available_models(self, provider: str) -> list[ModelInfo]:
+        """The models that a provider offers now."""
+        return run(self._framework.available_models, provider)
+
     def load_model(self, name: str) -> ModelInfo:
         """Load a model now."""
         return run(self._framework.load_model, name)

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -1017,3 +1019,16 @@ def test_chunks_are_chunks() -> None:
     assert list(reader.event(event({"usage": {"prompt_tokens": 1, "completion_tokens": None}}))) == []
     assert reader.usage == Usage(1, 0)
     assert list(reader.event(event({"choices": [{"delta": {"content": "x"}}]}))) == [Chunk("x")]
+
+
+async def test_available_models_of_a_provider(serve: Serve, tmp_path: Path) -> None:
+    """The framework and the command line ask a provider which models it offers now."""
+    server = serve(json_reply({"data": [{"id": "a/b", "context_length": 8192}, {"id": "c"}]}))
+    config = {"api_credentials": {"mine": {"provider": "openai_compatible", "base_url": server.url}}}
+    async with LLMFramework(config) as framework:
+        assert [info.name for info in await framework.available_models("mine")] == ["a/b", "c"]
+    file = tmp_path / "config.yaml"
+    file.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "llm_framework.cli", "models", "list", "--provider", "mine", "--config", str(file)]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("mine:a/b\nmine:c\n", "")
