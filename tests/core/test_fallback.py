@@ -9,6 +9,7 @@ import pytest
 from llm_framework import (
     AuthenticationError,
     BadResponseError,
+    Chunk,
     ContentFilterError,
     ContextOverflowError,
     InvalidRequestError,
@@ -228,6 +229,15 @@ async def test_a_content_filter_falls_back_if_asked(tmp_path: Path, asked: bool)
         else:
             with pytest.raises(ContentFilterError):
                 await framework.generate("hi")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_an_answer_of_which_the_filter_left_nothing(tmp_path: Path, asked: bool) -> None:
+    """An empty answer that ended for its content counts as a refusal where the configuration says so."""
+    empty: Answer = [Chunk(finish_reason="content_filter")]
+    async with chain(tmp_path, (None, empty), (None, "b"), fallback_on_content_filter=asked) as framework:
+        response = await framework.generate("hi")
+    assert (response.model, response.text) == (("m1", "b") if asked else ("m0", ""))
 
 
 async def test_a_wait_that_is_too_long_falls_back(tmp_path: Path) -> None:

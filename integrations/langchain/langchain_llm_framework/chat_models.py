@@ -278,8 +278,10 @@ class FrameworkChatModel(StructuredOutputModel):
         options["tool_choice"] = choice
         options["response_format"] = translate_tools.response_format(kwargs.get("response_format"))
         framework, name = self._resolve(kwargs.get("model"))
-        given = {key: value for key, value in options.items() if value not in (None, [], ())}
         one_tool_call = kwargs.get("parallel_tool_calls") is False
+        if one_tool_call and specs:  # a provider that can is told; of others, the first call is kept
+            options["metadata"] = {**(options.get("metadata") or {}), "parallel_tool_calls": False}
+        given = {key: value for key, value in options.items() if value not in (None, [], ())}
         return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call)
 
     def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:

@@ -107,6 +107,8 @@ class OpenAICompatibleBackend(HttpBackend):
         """The request as Chat Completions wants it, without what this server is known not to take."""
         sent, unknown = self.parameters_of(request)
         call = HttpCall(request, self._url, await self._body(request), sent)
+        if "parallel_tool_calls" in call.body:  # learnt like a parameter where a server does not take it
+            call.sent["parallel_tool_calls"] = {"parallel_tool_calls": call.body["parallel_tool_calls"]}
         for name in (name for name in unknown if name not in self.held_here):
             self._leave_out(call, name)
         for name in self._refused & set(sent):

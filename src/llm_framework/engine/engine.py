@@ -24,7 +24,7 @@ import anyio
 from ..backends import backend_names
 from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
-from ..errors import ModelNotFoundError, RequestCancelledError
+from ..errors import ContentFilterError, ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
 from ..logs import get_logger
 from ..plugins import PluginManager
@@ -254,6 +254,9 @@ class InferenceEngine:
         if not run.is_counted:
             await run.interrupter.step(run.count)  # it has a limit of its own: a whole answer is not lost for it
         response = run.response()
+        if self.config.fallback_on_content_filter and is_refusal(response):
+            message = f"{run.model_name!r} refused the request for its content"
+            raise ContentFilterError(message, model=run.model_name, response=response)
 
         async def hooks() -> InferenceResponse:
             text = await self.plugin_manager.run_post_hooks(
@@ -317,6 +320,11 @@ class InferenceEngine:
         for run in runs:
             run.interrupter.cancel()
         await self.pool.unload_all()
+
+
+def is_refusal(response: InferenceResponse) -> bool:
+    """Whether a content filter left nothing of the answer."""
+    return response.finish_reason == "content_filter" and not response.message.parts
 
 
 async def _close(stream: Any, run: RunningRequest) -> None:

@@ -262,9 +262,10 @@ async def test_a_broken_call_is_not_repaired(scripted: Make, arguments: str) -> 
 
 def test_one_tool_call_at_a_time(scripted: Make) -> None:
     """With `parallel_tool_calls=False` an answer has one call at most, streamed too."""
-    framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.create("add", {"a": 2}, "c2")])
+    framework, backend = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.create("add", {"a": 2}, "c2")])
     model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)
     assert len(model.invoke("hi").tool_calls) == 1
+    assert backend.requests[0].metadata["parallel_tool_calls"] is False  # for providers that can be told
     assert sum(len(chunk.tool_call_chunks) for chunk in model.stream("hi")) == 1  # type: ignore[attr-defined]
     framework, _ = scripted([ToolCall.create("add", {"a": 1}, "c1"), ToolCall.from_raw("c2", "add", '{"a": 2')])
     model = FrameworkChatModel(framework=framework).bind_tools([add], parallel_tool_calls=False)

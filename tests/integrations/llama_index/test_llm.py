@@ -236,13 +236,14 @@ def test_the_callers_history_is_not_changed(scripted: Make) -> None:
 
 def test_one_call_unless_parallel(scripted: Make) -> None:
     """An answer keeps one call, whole and streamed, unless the caller allows more."""
-    framework, _ = scripted([ToolCall.create("add", {"a": 1, "b": 1}), ToolCall.create("add", {"a": 2, "b": 2})])
+    framework, backend = scripted([ToolCall.create("add", {"a": 1, "b": 1}), ToolCall.create("add", {"a": 2, "b": 2})])
     llm = FrameworkLLM(framework=framework)
 
     def num_calls(response: ChatResponse) -> int:
         return len(llm.get_tool_calls_from_response(response))
 
     assert num_calls(llm.chat_with_tools([TOOL], "hi")) == 1
+    assert backend.requests[0].metadata["parallel_tool_calls"] is False  # for providers that can be told
     assert num_calls(list(llm.stream_chat_with_tools([TOOL], "hi"))[-1]) == 1
     assert num_calls(llm.chat_with_tools([TOOL], "hi", allow_parallel_tool_calls=True)) == 2
     assert num_calls(list(llm.stream_chat_with_tools([TOOL], "hi", allow_parallel_tool_calls=True))[-1]) == 2

@@ -270,9 +270,11 @@ class FrameworkLLM(FunctionCallingLLM):
         if options.get("tools"):
             options["tools"] = [_tool_spec(tool) for tool in options["tools"]]
             options["tool_choice"] = _tool_choice(options.get("tool_choice"))
+        one_tool_call = kwargs.get("parallel_tool_calls") is False
+        if one_tool_call and options.get("tools"):  # a provider that can is told; of others, the first call is kept
+            options["metadata"] = {**(options.get("metadata") or {}), "parallel_tool_calls": False}
         given = {key: value for key, value in options.items() if value not in (None, [], ())}
         framework, name = self._resolve(kwargs.get("model"))
-        one_tool_call = kwargs.get("parallel_tool_calls") is False
         return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call)
 
     def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:
