@@ -68,8 +68,7 @@ class GeminiReader(AnswerReader):
         if value.get("error"):
             raise self.error_in(value)
         if isinstance(value.get("usageMetadata"), Mapping):
-            usage = read_usage(value["usageMetadata"])
-            self.usage = usage if usage.total_tokens else self.usage  # a proxy may say 0 for what it does not know
+            self.usage = read_usage(value["usageMetadata"])
         for name, ours in (("modelVersion", "model_version"), ("responseId", "response_id")):
             if value.get(name):
                 self._data[ours] = value[name]
