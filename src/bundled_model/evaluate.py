@@ -20,6 +20,7 @@ import yaml
 
 from llm_framework.decoding.dialects.prompted import framed_tools
 
+from . import card
 from .dialect import result_turn
 from .mixture import skills
 from .network import Gemma3
@@ -77,6 +78,9 @@ class Score:
         self.rows[key].append(float(ok))
         if not ok and ask:
             self.bad[key].append((ask, want, got))
+
+    def counts(self) -> dict[str, tuple[int, int]]:
+        return {key: (int(sum(v)), len(v)) for key, v in self.rows.items()}
 
     def report(self, show: int) -> None:
         for key, v in self.rows.items():
@@ -230,6 +234,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--show", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="only the tool skills")
+    parser.add_argument("--card", default="", help="put the figures into this card's table")
     parser.add_argument("--only", default="", help="skills whose name holds this")
 
 
@@ -238,4 +243,6 @@ def run(a: argparse.Namespace) -> None:
     start = time.time()
     score = evaluate(Runner(Path(a.folder)), a.n, a.show, a.quick, a.only)
     score.report(a.show)
+    if a.card:
+        card.update(Path(a.card), score.counts())
     print(f"{time.time() - start:.0f} s", flush=True)

@@ -25,7 +25,7 @@ class Config:
     intermediate_size: int = 576
     num_hidden_layers: int = 6
     num_attention_heads: int = 4
-    num_key_value_heads: int = 1
+    num_key_value_heads: int = 2
     head_dim: int = 64
     sliding_window: int = 512
     sliding_window_pattern: int = 2  # every n-th layer is global

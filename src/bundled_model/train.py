@@ -251,7 +251,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--hidden", type=int, default=256)
     add("--ffn", type=int, default=576)
     add("--layers", type=int, default=6)
-    add("--kv-heads", type=int, default=1)
+    add("--kv-heads", type=int, default=2)
     add("--window", type=int, default=512)
     add("--budget", type=int, default=2048, help="tokens a batch and process")
     add("--max-len", type=int, default=1024)

@@ -49,9 +49,6 @@ async def run_case(llm: FrameworkLLM, specs: dict[str, Any], case: dict[str, Any
     return Outcome(case["category"], called and contains(answer, case["answer"]), account)
 
 
-@pytest.mark.xfail(
-    reason="the bundled model is not there yet; the share is printed with -s", raises=AssertionError, strict=False
-)
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # LlamaIndex's own, one for every step
 async def test_finishes(record_property: Callable[[str, object], None]) -> None:
