@@ -1,12 +1,15 @@
-"""Small models of several families, with random weights and a tokenizer trained here."""
+"""Scripted servers; small models of several families, with random weights and a tokenizer trained here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers.chat_server import ChatServer, Handler, Reply
+from servers.openai_calls import VARIABLES
 
 TEXT = ["The quick brown fox jumps over the lazy dog.", "user assistant system tool hello world", "naïve café 東京 🙂"]
 CHATML = (
@@ -24,6 +27,24 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "Mamba": {"hidden_size": 32, "state_size": 8, "num_hidden_layers": 2},
 }
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenAI's SDK reads variables of its own, which this machine may have set."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ChatServer]]:
+    """Starts a server that plays these replies, or a handler's."""
+    with ExitStack() as stack:
+
+        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
+            return stack.enter_context(ChatServer(*replies, handler=handler))
+
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,13 @@ itself as the measure of what is sent."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from servers import messages_server
-from servers.chat_server import CUT, ChatServer, Handler, Reply, json_reply
+from servers.chat_server import CUT, ChatServer, Reply, json_reply
 from servers.messages_server import end, start, stream, text_block, thinking_block, tool_block, whole
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, ModelInfo, errors
@@ -44,17 +43,6 @@ def no_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("ANTHROPIC_CONFIG_DIR", raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def begin(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield begin
 
 
 def info(model: str) -> ModelInfo:

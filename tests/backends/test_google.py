@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.chat_server import CUT, HANG, ChatServer, Handler, Reply, frame, json_reply
+from servers.chat_server import CUT, HANG, ChatServer, Reply, frame, json_reply
 from servers.gemini_calls import (
     CITY,
     CLOCK,
@@ -48,17 +47,6 @@ from llm_framework.types import (
 pytest.importorskip("google.genai")
 
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 # ------------------------------------------------------------------------------------------------------- the contract

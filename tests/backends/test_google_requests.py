@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.chat_server import ChatServer, Handler, Reply, json_reply
+from servers.chat_server import ChatServer, Reply, json_reply
 from servers.gemini_calls import (
     CLOCK,
     PNG,
@@ -44,17 +43,6 @@ from llm_framework.types import (
 pytest.importorskip("google.genai")
 
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 # ---------------------------------------------------------------------------------------------------- what is sent

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from servers.chat_server import (
     DONE,
     ChatServer,
-    Handler,
     Reply,
     delta,
     error_reply,
@@ -19,7 +17,7 @@ from servers.chat_server import (
     text_stream,
     usage,
 )
-from servers.openai_calls import KEY, VARIABLES, WEATHER, answer, info_of
+from servers.openai_calls import KEY, WEATHER, answer, info_of
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, errors
 from llm_framework.backends import create_backend
@@ -30,24 +28,6 @@ from llm_framework.types import Usage
 pytest.importorskip("openai")
 
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK reads variables of its own, which this machine may have set."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 def framework_of(server: ChatServer, tmp_path: Path, **more: Any) -> LLMFramework:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 from servers.chat_server import (
     CUT,
     ChatServer,
-    Handler,
     Reply,
     Request,
     delta,
@@ -19,7 +17,7 @@ from servers.chat_server import (
     json_reply,
     text_stream,
 )
-from servers.openai_calls import KEY, VARIABLES, answer, answer_of, answer_stream, backend_of
+from servers.openai_calls import KEY, answer, answer_of, answer_stream, backend_of
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, errors, secrets
 
@@ -27,24 +25,6 @@ openai = pytest.importorskip("openai")
 
 TOKEN = "token-secret-0123456789"
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK reads variables of its own, which this machine may have set."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 def play(request: Request) -> Reply:

@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from itertools import pairwise
@@ -28,7 +27,6 @@ from servers.chat_server import (
     DONE,
     HANG,
     ChatServer,
-    Handler,
     Reply,
     call_delta,
     delta,
@@ -62,17 +60,6 @@ MODEL = ModelInfo("local:m", backend_type="openai_compatible", metadata={"provid
 PNG = b"\x89PNG\r\n\x1a\n0000"
 WEATHER = ToolSpec("get_weather", "Weather", {"type": "object", "properties": {"city": {"type": "string"}}})
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 def backend_of(server: ChatServer, **more: Any) -> OpenAICompatibleBackend:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers.chat_server import ChatServer, Handler, Reply, error_reply, frame, json_reply, text_stream
+from servers.chat_server import ChatServer, Reply, error_reply, frame, json_reply, text_stream
 from servers.openai_calls import (
     KEY,
-    VARIABLES,
     WEATHER,
     added,
     answer,
@@ -57,24 +55,6 @@ CLOSED = {
     "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False
 }  # fmt: skip
 Serve = Callable[..., ChatServer]
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK reads variables of its own, which this machine may have set."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Starts a server that plays these replies."""
-    with ExitStack() as stack:
-
-        def start(*replies: Reply, handler: Handler | None = None) -> ChatServer:
-            return stack.enter_context(ChatServer(*replies, handler=handler))
-
-        yield start
 
 
 # --------------------------------------------------------------------------------------------------- which endpoint
