@@ -223,9 +223,12 @@ def test_profile_is_truthful(scripted: Make) -> None:
 
 
 def test_the_profile_says_nothing_of_what_is_unknown(scripted: Make) -> None:
-    """Whether a provider's model sees images is not known here, so the profile does not deny it."""
+    """Whether a model that nobody knows sees images is not denied; of a known one the profile says it."""
     framework, _ = scripted("ok")
-    assert "image_inputs" not in FrameworkChatModel("openai:gpt-5-mini", framework=framework).profile
+    assert "image_inputs" not in FrameworkChatModel("groq:some-new-model", framework=framework).profile
+    known = FrameworkChatModel("openai:gpt-5-mini", framework=framework).profile
+    assert known["image_inputs"] is True
+    assert known["max_input_tokens"] > 100_000
 
 
 def test_traces_know_the_provider() -> None:
