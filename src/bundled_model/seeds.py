@@ -77,6 +77,8 @@ def as_type(v: Any, kind: str) -> Any:
 
 def read_slot(spec: str, kind: str = "string") -> Slot:
     spec = spec.strip()
+    if spec == "money" and kind != "string":
+        return Slot(low=2, high=900)
     if spec in MAKERS or spec == "list":
         return Slot(maker=spec)
     m = RANGE.match(spec)
@@ -89,6 +91,8 @@ def read_slot(spec: str, kind: str = "string") -> Slot:
         mapped = bool(colon) and (kind != "string" or not CLOCK.match(c.strip()))
         choices.append((said.strip(), meant.strip()) if mapped else (c.strip(), None))
         as_type(choices[-1][1] or choices[-1][0], kind)
+    if len(choices) == 1 and choices[0][1] is None:
+        raise ValueError(f"{spec!r} is no maker, and a single choice is none")
     return Slot(choices=tuple(choices))
 
 

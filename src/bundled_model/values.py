@@ -193,7 +193,7 @@ MAKERS: dict[str, Callable[[Words], Any]] = {
     "pct": lambda w: w.r.randint(1, 100), "warm": lambda w: w.r.randint(14, 26) if w.chance(.7) else w.r.randint(14, 26) + .5,
     "bool": lambda w: w.chance(.5), "true": lambda w: True, "code": Words.code, "acct": lambda w: str(w.num(5)) if w.chance(.5) else w.code(),
     "date": Words.date, "day": day, "time": Words.time, "when": lambda w: w.time() if w.chance(.7) else day(w), "lang": pick(LANGUAGE, .1),
-    "cur": pick(CURRENCY, .08), "ticker": lambda w: w.one(TICKER) if w.chance(.6) else w.invented(1, 2).upper()[:5], "coin": pick(COIN, .2),
+    "cur": pick(CURRENCY, .08), "currency": pick(CURRENCY, .08), "money": Words.money, "ticker": lambda w: w.one(TICKER) if w.chance(.6) else w.invented(1, 2).upper()[:5], "coin": pick(COIN, .2),
     "url": lambda w: w.one(("https://", "http://", "", "https://www.")) + w.invented(1, 2) + "." + w.one(("com", "org", "io", "net")) + w.one(("", "", "/" + w.one(NOUN), "/api/" + w.one(NOUN))),
     "domain": lambda w: w.invented(1, 2) + "." + w.one(("com", "org", "io", "net")), "ip": lambda w: ".".join(str(w.r.randint(1, 255)) for _ in range(4)),
     "path": path, "folder": folder, "item": item, "food": pick(FOOD), "dish": pick(DISH), "cuisine": pick(CUISINE, .1), "topic": Words.topic,
