@@ -31,7 +31,7 @@ from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as
 from .logs import get_logger
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
-from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse
+from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse, Usage
 
 if TYPE_CHECKING:
     from .sync_view import SyncView
@@ -230,6 +230,15 @@ class LLMFramework:
             message = "no embedding model was found: give model_name"
             raise UnsupportedFeatureError(message, feature="embeddings")
         return found[0]
+
+    async def count_tokens(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Usage:
+        """The `input_tokens` that a prompt, its tools included, costs with its model; options as `generate`.
+
+        A local model counts them itself, a provider is asked where it can be; of others they are `estimated`. Raises
+        as `generate` does.
+        """
+        await self.start()
+        return await self.inference_engine.count_tokens(_Call(prompt, dict(options)).request(self.config))
 
     # --------------------------------------------------------------------------------------------------------- models
     async def available_models(self, provider: str) -> list[ModelInfo]:

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from .inputs import GenerateOptions, Prompt
 from .sync import SyncStream, iterate, run
-from .types import Chunk, InferenceResponse
+from .types import Chunk, InferenceResponse, Usage
 
 if TYPE_CHECKING:
     from .config import LLMConfig
@@ -59,6 +59,10 @@ class SyncView:
     def embed(self, texts: Sequence[str] | str, **options: Any) -> list[list[float]]:
         """A vector for each text."""
         return run(self._framework.embed, texts, **options)
+
+    def count_tokens(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Usage:
+        """The tokens that a prompt costs."""
+        return run(self._framework.count_tokens, prompt, **options)
 
     def available_models(self, provider: str) -> list[ModelInfo]:
         """The models that a provider offers now."""

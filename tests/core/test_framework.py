@@ -20,6 +20,7 @@ from llm_framework import (
     StructuredOutputError,
     ToolCall,
     UnsupportedFeatureError,
+    Usage,
     quick_generate,
 )
 from llm_framework import (
@@ -298,3 +299,19 @@ async def test_a_batch_returns_the_fault_of_a_wrong_prompt_in_its_place() -> Non
         texts = await framework.generate_batch(["Hello", "", "Hi"], return_exceptions=True, max_tokens=2)
     assert isinstance(texts[1], InvalidRequestError)
     assert all(isinstance(text, str) for text in (texts[0], texts[2]))
+
+
+async def test_tokens_of_a_prompt() -> None:
+    """A local model counts a prompt's tokens, tools included, as its answer's usage does; of one that cannot count they
+    are an estimate that says so."""
+    async with LLMFramework() as framework:
+        counted = await framework.count_tokens("What is the weather?", model_name="tiny-chat")
+        answer = await framework.generate("What is the weather?", model_name="tiny-chat", max_tokens=1)
+        assert counted == Usage(answer.usage.input_tokens)
+        tool = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": {}}}
+        with_tool = await framework.count_tokens("What is the weather?", model_name="tiny-chat", tools=[tool])
+        assert with_tool.input_tokens > counted.input_tokens
+        place = {"provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1"}
+    async with LLMFramework({"api_credentials": {"far": place}}) as framework:
+        estimated = framework.sync.count_tokens("a prompt of 24 letters..", model_name="far:m")
+        assert estimated == Usage(6, estimated=True)

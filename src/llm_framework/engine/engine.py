@@ -30,11 +30,12 @@ from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
-from ..types import Chunk, InferenceRequest, InferenceResponse
+from ..types import Chunk, InferenceRequest, InferenceResponse, Usage
 from .batch import gather_in_order
 from .limiter import Limiter
 from .metrics import Metrics, Outcome
 from .pool import BackendPool
+from .rate_limit import estimated_prompt_tokens
 from .retry import with_retries
 from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
 from .target import Targets
@@ -293,6 +294,14 @@ class InferenceEngine:
                 continue
             limits.append(self.config.concurrency_of(info.name, info.backend_type))
         return max(limits[1:], default=limits[0])
+
+    async def count_tokens(self, request: InferenceRequest) -> Usage:
+        """The tokens of the request's prompt; `LLMFramework.count_tokens` says more."""
+        async with self.pool.use(self.resolve(request.model_name)) as backend:
+            counted = await backend.count_tokens(request)
+        if counted is None:
+            return Usage(estimated_prompt_tokens(request), estimated=True)
+        return Usage(counted)
 
     async def load_model(self, name: str) -> ModelInfo:
         """Load a model now, so that its first request need not wait. Raises `ModelNotFoundError`, `ModelLoadError`."""

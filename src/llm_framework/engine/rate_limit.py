@@ -31,6 +31,11 @@ TOKENS_OF_ANSWER = 512  # where the request sets no max_tokens
 
 def estimated_tokens(request: InferenceRequest) -> int:
     """What a request may cost: its prompt by a rough rule, and the longest answer that it allows."""
+    return estimated_prompt_tokens(request) + (request.config.max_tokens or TOKENS_OF_ANSWER)
+
+
+def estimated_prompt_tokens(request: InferenceRequest) -> int:
+    """The tokens of a request's prompt, tools included, by a rough rule."""
     characters = media = 0
     for message in request.messages:
         for part in message.parts:
@@ -41,8 +46,7 @@ def estimated_tokens(request: InferenceRequest) -> int:
             else:  # thinking, tool calls and their results
                 characters += len(str(part))
     characters += sum(len(str(tool)) for tool in request.tools)
-    answer = request.config.max_tokens or TOKENS_OF_ANSWER
-    return -(-characters // CHARACTERS_PER_TOKEN) + media * TOKENS_OF_MEDIA + answer
+    return -(-characters // CHARACTERS_PER_TOKEN) + media * TOKENS_OF_MEDIA
 
 
 class Spending:
