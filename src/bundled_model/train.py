@@ -163,6 +163,7 @@ def save(folder: Path, model: Gemma3, average: list[torch.Tensor], state: dict[s
 
 def worker(rank: int, a: argparse.Namespace) -> None:
     torch.set_num_threads(1)
+    parent = os.getppid()
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(a.port))
     dist.init_process_group("gloo", rank=rank, world_size=a.workers, timeout=datetime.timedelta(hours=1))
     torch.manual_seed(a.seed)
@@ -204,6 +205,8 @@ def worker(rank: int, a: argparse.Namespace) -> None:
     start = time.time()
     loss_of = torch.compile(model, dynamic=True) if a.compile else model
     while p < 1:
+        if a.workers > 1 and os.getppid() != parent:
+            raise SystemExit("the process that began this run is gone")
         ids, weights = data.next(p, shared.random())
         for q, v in zip(params, views, strict=True):
             q.grad = v
