@@ -153,7 +153,11 @@ class ChatServer:
         try:
             while (request := await _read_request(reader, number)) is not None:
                 self.requests.append(request)
-                if not await self._answer(request, reader, writer):
+                try:
+                    if not await self._answer(request, reader, writer):
+                        break
+                except ConnectionError:  # gone with something of the answer unread: a reset, not an end
+                    request.disconnected.set()
                     break
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
