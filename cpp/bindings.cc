@@ -209,11 +209,14 @@ class BufferExport {
 
 WeightType ToWeightType(const py::handle& value, const std::string& name) {
   const auto type = py::str(value).cast<std::string>();
-  if (type == "f32") return WeightType::kF32;
-  if (type == "f16") return WeightType::kF16;
-  if (type == "bf16") return WeightType::kBF16;
-  if (type == "sfp") return WeightType::kSFP;
-  throw py::value_error("tensor \"" + name + "\": type is \"" + type + "\", must be f32, f16, bf16 or sfp");
+  std::string names;
+  for (int i = 0; i < kNumWeightTypes; ++i) {
+    const char* known = FormatOf(static_cast<WeightType>(i)).name;
+    if (type == known) return static_cast<WeightType>(i);
+    if (i > 0) names += ", ";
+    names += known;
+  }
+  throw py::value_error("tensor \"" + name + "\": type is \"" + type + "\", must be one of " + names);
 }
 
 // A (buffer, type, rows, cols, scale). The buffer joins `buffers`.
@@ -229,6 +232,11 @@ Tensor ToTensor(const py::handle& value, const std::string& name, std::vector<Bu
   tensor.cols = static_cast<int>(ToInt(fields[3], label + "cols", 1, std::numeric_limits<int>::max()));
   tensor.scale = ToFloat(fields[4], label + "scale");
   if (!std::isfinite(tensor.scale)) throw py::value_error(label + "scale is not finite");
+  const int group = FormatOf(tensor.type).group_values;
+  if (!IsStream(tensor.type) && tensor.cols % group != 0) {
+    throw py::value_error(label + "rows of this type hold a multiple of " + std::to_string(group) + " values, not " +
+                          std::to_string(tensor.cols));
+  }
   buffers.emplace_back(fields[0], name);
   // Two sizes below 2^31 and at most 4 bytes a value: no overflow.
   const size_t bytes = WeightBytes(tensor.type, static_cast<size_t>(tensor.rows) * static_cast<size_t>(tensor.cols));

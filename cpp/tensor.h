@@ -16,10 +16,9 @@ struct Tensor {
   int cols = 0;
   float scale = 1.0f;  // true value = decoded value * scale
 
+  // Not of types whose rows may begin within a group (IsStream).
   const std::byte* row(int r) const { return data + WeightBytes(type, static_cast<size_t>(r) * static_cast<size_t>(cols)); }
   explicit operator bool() const { return data != nullptr; }
-  // Rows [begin, begin + count), sharing the data.
-  Tensor slice(int begin, int count) const { return {row(begin), type, count, cols, scale}; }
 };
 
 }  // namespace llmfw

@@ -70,8 +70,15 @@ std::vector<PlacedTensor> TakeGateUp(Picker& picker, const std::string& prefix, 
           {picker.Take(prefix + "up", c.ffn_dim, c.model_dim), c.ffn_dim}};
 }
 
-// [H D, d] -> [D, H d]: row m of the result is the heads' rows m, one after the other. Values have no blocks in any
-// weight type, so this moves bytes.
+// The same values as float32 in `decoded` where the type encodes several together, so that rows can be moved about.
+Tensor WithoutGroups(const Tensor& tensor, AlignedArray<float>& decoded) {
+  if (FormatOf(tensor.type).group_values == 1) return tensor;
+  decoded.Reserve(static_cast<size_t>(tensor.rows) * static_cast<size_t>(tensor.cols));
+  DecodeTensor(tensor, decoded.data());
+  return {reinterpret_cast<const std::byte*>(decoded.data()), WeightType::kF32, tensor.rows, tensor.cols, 1.0f};
+}
+
+// [H D, d] -> [D, H d]: row m of the result is the heads' rows m, one after the other.
 AlignedArray<std::byte> JoinHeads(const Tensor& heads, int num_heads, int model_dim) {
   const size_t row_bytes = WeightBytes(heads.type, static_cast<size_t>(heads.cols));
   AlignedArray<std::byte> joined(row_bytes * static_cast<size_t>(heads.rows));
@@ -86,7 +93,9 @@ Tensor TakeAttentionOut(Picker& picker, const std::string& prefix, const GemmaCo
   if (!picker.Has(prefix + "attention_out_heads")) {
     return picker.Take(prefix + "attention_out", c.model_dim, c.q_dim());
   }
-  const Tensor heads = picker.Take(prefix + "attention_out_heads", c.num_heads * c.model_dim, c.head_dim);
+  const Tensor stored = picker.Take(prefix + "attention_out_heads", c.num_heads * c.model_dim, c.head_dim);
+  AlignedArray<float> decoded;
+  const Tensor heads = WithoutGroups(stored, decoded);
   weights.owned.push_back(JoinHeads(heads, c.num_heads, c.model_dim));
   return {weights.owned.back().data(), heads.type, c.model_dim, c.q_dim(), heads.scale};
 }

@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "avx512_groups.h"
 #include "kernels.h"
 
 namespace llmfw {
@@ -649,6 +650,35 @@ void DecodeRowAs(const Tensor& w, int row, float* out) {
   }
 }
 
+// Formats that encode several values together: some rows are decoded into scratch at a time, then multiplied from there
+// like float32 weights.
+
+constexpr int kGroupedDirectRows = 4;
+constexpr int kGroupedPanelRows = 16;
+
+int GroupedRows(int m) { return m <= kDirectRows ? kGroupedDirectRows : kGroupedPanelRows; }
+
+// Of the decoded rows; behind them comes what the product itself needs.
+size_t GroupedBytes(int m, int k) {
+  return Size(DivideRoundUp(GroupedRows(m) * k, 16)) * Size(kVectorBytes);
+}
+
+size_t GroupedScratchBytes(int m, int k) { return GroupedBytes(m, k) + ScratchBytes<F32Math>(m, k); }
+
+void RunGrouped(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+                std::byte* scratch) {
+  auto* decoded = reinterpret_cast<float*>(scratch);
+  const int step = GroupedRows(m);
+  for (int n = n_begin; n < n_end; n += step) {
+    const int rows = Min(step, n_end - n);
+    for (int i = 0; i < rows; ++i) Avx512DecodeGroupedRow(w, n + i, 1.0f, decoded + static_cast<ptrdiff_t>(i) * w.cols);
+    const Tensor f32{scratch, WeightType::kF32, rows, w.cols, w.scale};
+    Run<F32Weights>(f32, 0, rows, packed, m, y + n, ldy, scratch + GroupedBytes(m, w.cols));
+  }
+}
+
+constexpr MatMulKernel kGroupedMatMul = {PackedBytes<F32Math>, Pack<F32Math>, GroupedScratchBytes, RunGrouped};
+
 void DecodeRow(const Tensor& w, int row, float* out) {
   switch (w.type) {
     case WeightType::kF32:
@@ -659,6 +689,8 @@ void DecodeRow(const Tensor& w, int row, float* out) {
       return DecodeRowAs<BF16Weights>(w, row, out);
     case WeightType::kSFP:
       return DecodeRowAs<SFPWeights>(w, row, out);
+    default:
+      return Avx512DecodeGroupedRow(w, row, w.scale, out);
   }
 }
 
@@ -781,7 +813,9 @@ void Softmax(float* x, int n) {
 
 constexpr KernelTable kTable = {
     .isa = "avx512",
-    .matmul = {MatMulFor<F32Weights>(), MatMulFor<F16Weights>(), MatMulFor<BF16Weights>(), MatMulFor<SFPWeights>()},
+    .matmul = {MatMulFor<F32Weights>(), MatMulFor<F16Weights>(), MatMulFor<BF16Weights>(), MatMulFor<SFPWeights>(),
+               kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul,
+               kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul},
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,

@@ -4,13 +4,15 @@
 // Numeric plan: activations stay float32; weights are decoded exactly (each format is a subset of float32); sums run in
 // double, so results are as good as float32 can say, whatever the order of the additions.
 //
-// How a value of each weight format is read is written here and nowhere else (Decode, below): the oracle.
+// How a value of each weight format is read is written here (Decode, below), and for the formats that encode several
+// values together in scalar_groups.cc, and nowhere else: the oracle.
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 
 #include "kernels.h"
+#include "scalar_groups.h"
 
 namespace llmfw {
 namespace {
@@ -22,29 +24,7 @@ T Load(const std::byte* p) {
   return value;
 }
 
-float DecodeHalf(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-  const uint32_t exponent = (bits >> 10) & 0x1Fu;
-  const uint32_t mantissa = bits & 0x3FFu;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const uint32_t wide_exponent = exponent == 31 ? 255u : exponent + (127u - 15u);
-  return std::bit_cast<float>(sign | (wide_exponent << 23) | (mantissa << 13));
-}
-
 float DecodeBF16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
-
-// Bit 7 is the sign, c the low 7 bits. c == 0 is zero (also with the sign set, which no writer should produce);
-// c < 64 has a 2-bit mantissa, c >= 64 a 3-bit one. Every value is a bf16, which is how it is built.
-float DecodeSFP(uint8_t bits) {
-  const uint32_t c = bits & 0x7Fu;
-  if (c == 0) return 0.0f;
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x80u) << 8;
-  const uint32_t magnitude = c < 64 ? (0x3400u + (c << 5)) : (0x3800u + (c << 4));
-  return DecodeBF16(static_cast<uint16_t>(sign | magnitude));
-}
 
 template <WeightType kType>
 float Decode(const std::byte* row, int c) {
@@ -56,22 +36,27 @@ float Decode(const std::byte* row, int c) {
 }
 
 template <WeightType kType>
-void DecodeRowAs(const std::byte* row, int cols, float scale, float* out) {
-  for (int c = 0; c < cols; ++c) out[c] = scale * Decode<kType>(row, c);
+void DecodeRowAs(const Tensor& w, int row, float scale, float* out) {
+  const std::byte* values = w.row(row);
+  for (int c = 0; c < w.cols; ++c) out[c] = scale * Decode<kType>(values, c);
 }
 
-void DecodeRow(const Tensor& w, int row, float* out) {
+void DecodeRowScaled(const Tensor& w, int row, float scale, float* out) {
   switch (w.type) {
     case WeightType::kF32:
-      return DecodeRowAs<WeightType::kF32>(w.row(row), w.cols, w.scale, out);
+      return DecodeRowAs<WeightType::kF32>(w, row, scale, out);
     case WeightType::kF16:
-      return DecodeRowAs<WeightType::kF16>(w.row(row), w.cols, w.scale, out);
+      return DecodeRowAs<WeightType::kF16>(w, row, scale, out);
     case WeightType::kBF16:
-      return DecodeRowAs<WeightType::kBF16>(w.row(row), w.cols, w.scale, out);
+      return DecodeRowAs<WeightType::kBF16>(w, row, scale, out);
     case WeightType::kSFP:
-      return DecodeRowAs<WeightType::kSFP>(w.row(row), w.cols, w.scale, out);
+      return DecodeRowAs<WeightType::kSFP>(w, row, scale, out);
+    default:
+      return DecodeGroupedRow(w, row, scale, out);
   }
 }
+
+void DecodeRow(const Tensor& w, int row, float* out) { DecodeRowScaled(w, row, w.scale, out); }
 
 // Eight sums side by side: the processor need not wait for one addition before it starts the next.
 double DotDouble(const float* a, const float* b, int n) {
@@ -102,13 +87,12 @@ void Pack(const float* x, int ldx, int m, int k, std::byte* packed) {
 // One decoded weight row.
 size_t ScratchBytes(int /*m*/, int k) { return PackedBytes(1, k); }
 
-template <WeightType kType>
 void MatMul(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
             std::byte* scratch) {
   const auto* x = reinterpret_cast<const float*>(packed);
   auto* weights = reinterpret_cast<float*>(scratch);
   for (int n = n_begin; n < n_end; ++n) {
-    DecodeRowAs<kType>(w.row(n), w.cols, 1.0f, weights);
+    DecodeRowScaled(w, n, 1.0f, weights);
     for (int r = 0; r < m; ++r) {
       const double sum = DotDouble(weights, x + static_cast<ptrdiff_t>(r) * w.cols, w.cols);
       y[static_cast<ptrdiff_t>(r) * ldy + n] = static_cast<float>(sum * static_cast<double>(w.scale));
@@ -116,10 +100,7 @@ void MatMul(const Tensor& w, int n_begin, int n_end, const std::byte* packed, in
   }
 }
 
-template <WeightType kType>
-constexpr MatMulKernel MatMulFor() {
-  return {PackedBytes, Pack, ScratchBytes, MatMul<kType>};
-}
+constexpr MatMulKernel kMatMul = {PackedBytes, Pack, ScratchBytes, MatMul};
 
 float Dot(const float* a, const float* b, int n) { return static_cast<float>(DotDouble(a, b, n)); }
 
@@ -166,8 +147,8 @@ void Softmax(float* x, int n) {
 
 constexpr KernelTable kTable = {
     .isa = "scalar",
-    .matmul = {MatMulFor<WeightType::kF32>(), MatMulFor<WeightType::kF16>(), MatMulFor<WeightType::kBF16>(),
-               MatMulFor<WeightType::kSFP>()},
+    .matmul = {kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul,
+               kMatMul, kMatMul, kMatMul},
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,

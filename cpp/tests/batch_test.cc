@@ -102,6 +102,8 @@ class Weights {
         return void(std::memcpy(at, &half, 2));
       case WeightType::kSFP:
         return void(std::memcpy(at, &sfp, 1));
+      default:
+        return;
     }
   }
 

@@ -18,7 +18,6 @@
 namespace llmfw {
 namespace {
 
-constexpr const char* kTypeNames[kNumWeightTypes] = {"f32", "f16", "bf16", "sfp"};
 
 struct FreeDeleter {
   void operator()(void* p) const { std::free(p); }
@@ -118,7 +117,7 @@ void BenchType(const KernelTable& kernels, WeightType type) {
   const double bytes = static_cast<double>(WeightBytes(type, static_cast<size_t>(rows) * kCols));
   for (int threads = 1; threads <= 4; ++threads) {
     ThreadPool pool(threads);
-    std::printf("%-5s %d thread%s plain read %5.1f GB/s |", kTypeNames[static_cast<int>(type)], threads,
+    std::printf("%-5s %d thread%s plain read %5.1f GB/s |", FormatOf(type).name, threads,
                 threads == 1 ? " " : "s", PlainReadGBs(pool, data.get(), kBytes));
     for (const int m : {1, 2, 4, 8, 16}) {
       std::printf(" m=%d %5.1f GB/s", m, bytes / ProductSeconds(kernels, pool, large, m, 7) * 1e-9);

@@ -522,7 +522,7 @@ BAD_TENSORS: list[tuple[str, Any, str]] = [
     ("final_norm", (np.zeros(2 * DIM, np.float32)[::2], "f32", 1, DIM, 1.0), "contiguous"),
     ("final_norm", (b"", "f32", 1, DIM, 1.0), "0 bytes"),
     ("final_norm", ([0.0] * DIM, "f32", 1, DIM, 1.0), "buffer"),
-    ("final_norm", (np.zeros(DIM, np.float32), "q4", 1, DIM, 1.0), "f32, f16, bf16 or sfp"),
+    ("final_norm", (np.zeros(DIM, np.float32), "q4", 1, DIM, 1.0), "must be one of f32, f16, bf16, sfp, nuq"),
     ("final_norm", (np.zeros(DIM, np.float32), "f32", 0, DIM, 1.0), "rows"),
     ("final_norm", (np.zeros(DIM, np.float32), "f32", 2**31 - 1, 2**31 - 1, 1.0), "bytes"),
     ("final_norm", (np.zeros(DIM, np.float32), "f32", -1, DIM, 1.0), "rows"),

@@ -17,7 +17,7 @@ from llm_framework.native.config import config_from_sbs, read_config
 from llm_framework.native.formats import inspect_model, open_model_file
 from llm_framework.native.formats.sbs import read_sbs_config
 
-NAMES = ["g2_sfp_v1", "g3_bf16"]
+NAMES = ["g2_sfp_v1", "g2_nuq", "g3_bf16", "g3_i8"]
 PROMPTS = [1, 2, 4]
 
 
@@ -97,20 +97,25 @@ def float32_logits(model: NativeModel, ids: list[int]) -> np.ndarray:
 
 
 def as_hugging_face(model: NativeModel) -> dict[str, np.ndarray]:
-    """A fused .sbs file's tensors under Hugging Face's names."""
+    """An .sbs file's tensors, fused or split, under Hugging Face's names."""
     config, tensor = model.config, model.tensor
     q, d, f = config.num_heads * config.head_dim, config.head_dim, config.ffn_dim
+    fused = "qkv_ein_0" in model.tensor_names()
     state = {"model.embed_tokens.weight": tensor("c_embedding"), "model.norm.weight": tensor("c_final_norm")[0]}
     for i in range(config.num_layers):
         p = f"model.layers.{i}."
-        qkv = tensor(f"qkv_ein_{i}")
+        qkv = tensor(f"qkv_ein_{i}") if fused else np.concatenate([tensor(f"qkv1_w_{i}"), tensor(f"qkv2_w_{i}")])
         kv = qkv[q:].reshape(config.num_kv_heads, 2, d, -1)
         state[p + "self_attn.q_proj.weight"] = qkv[:q]
         state[p + "self_attn.k_proj.weight"] = kv[:, 0].reshape(-1, config.model_dim)
         state[p + "self_attn.v_proj.weight"] = kv[:, 1].reshape(-1, config.model_dim)
-        heads = tensor(f"att_ein_{i}").reshape(config.num_heads, config.model_dim, d)
-        state[p + "self_attn.o_proj.weight"] = heads.transpose(1, 0, 2).reshape(config.model_dim, q)
-        gating = tensor(f"gating_ein_{i}")
+        if fused:
+            heads = tensor(f"att_ein_{i}").reshape(config.num_heads, config.model_dim, d)
+            state[p + "self_attn.o_proj.weight"] = heads.transpose(1, 0, 2).reshape(config.model_dim, q)
+            gating = tensor(f"gating_ein_{i}")
+        else:
+            state[p + "self_attn.o_proj.weight"] = tensor(f"att_w_{i}")
+            gating = np.concatenate([tensor(f"gating1_w_{i}"), tensor(f"gating2_w_{i}")])
         state |= {p + "mlp.gate_proj.weight": gating[:f], p + "mlp.up_proj.weight": gating[f:]}
         state[p + "mlp.down_proj.weight"] = tensor(f"linear_w_{i}")
         names = {
@@ -270,15 +275,23 @@ def test_what_cannot_be_run_is_refused(sbs_writer: Any, tmp_path: Path, changes:
     assert str(path) in str(error.value)
 
 
-@pytest.mark.parametrize(("kind", "size"), [("nuq", 16 * 6 + 768), ("i8", 4 * 12 + 1536)])
-def test_types_without_a_codec_are_named(sbs_writer: Any, tmp_path: Path, kind: str, size: int) -> None:
-    """A file with NUQ or I8 tensors parses, and loading it says which type is not supported yet."""
+def test_heads_of_a_grouped_type_are_joined(sbs_writer: Any, tmp_path: Path) -> None:
+    """The attention's output matrix in the layout by heads runs as the same values in BF16 do."""
+    random = np.random.default_rng(3)
     tensors = sbs_writer.small_tensors()
-    tensors["linear_w_0"] = (kind, 32, 48, bytes(size))
-    path = tmp_path / "m.sbs"
-    path.write_bytes(sbs_writer.container(sbs_writer.blobs(tensors)))
-    with pytest.raises(ModelLoadError, match=f"linear_w_0 has the type {kind}, which is not supported yet"):
-        open_model(path)
+    kind, rows, cols, _ = tensors["att_ein_0"]
+    groups = -(-rows * cols // 128)
+    integers = random.integers(-127, 127, rows * cols).astype(np.int8).tobytes()
+    scale = np.array([0.0078125, 0.0], "<f4").view("<u2")[1::2].tobytes()  # bf16: inverse scale, zero point
+    data = b"".join(scale + integers[128 * i : 128 * (i + 1)] for i in range(groups))
+    bf16 = (np.frombuffer(integers, np.int8).astype("<f4") / 128).view("<u2")[1::2].tobytes()
+    logits = []
+    for name, tensor in {"i8": ("i8", rows, cols, data), "bf16": ("bf16", rows, cols, bf16)}.items():
+        path = tmp_path / f"{name}.sbs"
+        path.write_bytes(sbs_writer.container(sbs_writer.blobs({**tensors, "att_ein_0": tensor})))
+        with open_model(path, num_threads=1) as model:
+            logits.append(model.logits([2, 3, 4]))
+    np.testing.assert_allclose(logits[0], logits[1], atol=1e-4)
 
 
 def test_a_file_from_before_2025_is_told_apart(sbs_writer: Any, tmp_path: Path) -> None:

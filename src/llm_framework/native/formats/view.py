@@ -12,9 +12,11 @@ from pathlib import Path
 
 from ...errors import ModelLoadError
 
-# The weight types that the engine computes with, and their bytes a value. A type that a file may hold and that is not
-# listed here can be seen (its name and shape) but neither decoded nor run: this table is where a codec is announced.
-ENGINE_TYPES = {"f32": 4, "f16": 2, "bf16": 2, "sfp": 1}
+# The weight types that the engine computes with. A type that a file may hold and that is not listed here can be seen
+# (its name and shape) but neither decoded nor run: this table is where a codec is announced.
+ENGINE_TYPES = frozenset(
+    {"f32", "f16", "bf16", "sfp", "nuq", "i8", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"}
+)
 
 MAX_TENSORS = 65536
 MAX_RANK = 8
@@ -25,8 +27,8 @@ MAX_VALUES = 1 << 40
 class TensorView:
     """A tensor where it lies in its file: packed, row-major, read-only, not copied.
 
-    `type` is the engine's name of its number format ("f32", "f16", "bf16", "sfp") or, for what the engine cannot
-    compute with, the file's own name of it; the true value is the decoded one times `scale`.
+    `type` is the engine's name of its number format (one of `ENGINE_TYPES`) or, for what the engine cannot compute
+    with, the file's own name of it; the true value is the decoded one times `scale`.
     """
 
     name: str
