@@ -279,7 +279,7 @@ def test_heads_of_a_grouped_type_are_joined(sbs_writer: Any, tmp_path: Path) -> 
     """The attention's output matrix in the layout by heads runs as the same values in BF16 do."""
     random = np.random.default_rng(3)
     tensors = sbs_writer.small_tensors()
-    kind, rows, cols, _ = tensors["att_ein_0"]
+    _, rows, cols, _ = tensors["att_ein_0"]
     groups = -(-rows * cols // 128)
     integers = random.integers(-127, 127, rows * cols).astype(np.int8).tobytes()
     scale = np.array([0.0078125, 0.0], "<f4").view("<u2")[1::2].tobytes()  # bf16: inverse scale, zero point

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Weight types, as the `type` of a tensor: "f32", "f16", "bf16"; gemma.cpp's "sfp" (8-bit switching float), "nuq" (4-bit
-# indices of 16 values a group of 256) and "i8" (affine, groups of 128), whose groups run on over row ends; GGUF's blocks
-# "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in every row.
+# indices of 16 values a group of 256) and "i8" (affine, groups of 128), whose groups run on over row ends; GGUF's
+# blocks "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in every row.
 # A tensor is (buffer, type, rows, cols, scale): packed row-major [rows, cols], the true value is decoded * scale.
 Tensor = tuple[Any, str, int, int, float]
 
