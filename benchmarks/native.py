@@ -1,143 +1,248 @@
-"""How fast the native engine is on this machine, against the only limit decode has: memory bandwidth.
+"""The native engine against llama.cpp and against what this machine can do, side by side, in one run.
 
-    python benchmarks/native.py [--shape 1b|270m|small] [--rounds 5] [--threads N] [--plot FILE]
+    python benchmarks/native.py [--shape 1b 2b] [--format q8_0 q4_0 bf16] [--threads 4] [--quick] [--json FILE]
+    python benchmarks/native.py --model gemma.gguf
 
-Makes a model of Gemma 3's shape with random weights (BF16 safetensors, and .sbs with 8-bit SFP weights), then measures
-in turn, in one run: the memory's read bandwidth, decode, prefill and load. The machine may be shared and noisy, so each
-figure is a median and decode is given as a share of the bandwidth measured beside it.
+Makes GGUF files of Gemma shapes with random weights (or takes yours), which both engines read. Each runs in a process of
+its own and rests while the other is measured; they take turns, metric by metric, and the memory bandwidth and the dot
+product peak are measured in the same rounds, because those of a shared machine change from minute to minute. Figures
+are medians over the rounds. llama.cpp comes with `pip install llama-cpp-python`; without it only ours are printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from shapes import GEMMA3_1B, GEMMA3_270M, SMALL, Shape, write_huggingface, write_sbs
+from gguf_shapes import weight_bytes, write_gguf
+from native_plot import draw
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from shapes import GEMMA2_2B, GEMMA3_1B, GEMMA3_270M, SMALL
 
-from llm_framework.native import open_model
-from llm_framework.native._native import Row, Sampler, read_bandwidth
+from llm_framework.native._native import dot_peak, read_bandwidth
 
-SHAPES = {"1b": GEMMA3_1B, "270m": GEMMA3_270M, "small": SMALL}
-BANDWIDTH_BYTES = 1 << 30
+HERE = Path(__file__).parent
+SHAPES = {"270m": GEMMA3_270M, "1b": GEMMA3_1B, "2b": GEMMA2_2B, "small": SMALL}
+FORMATS = ("q8_0", "q4_0", "bf16")
+METRICS = ("load", "decode", "prefill", "batch2", "batch4", "batch8", "batch16", "prefix_ttft")
+SECONDS = {"load", "prefix_ttft"}  # the others are tokens a second
+BANDWIDTH_BYTES = 1 << 29
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result. `ratio` is above 1 where we are faster; `bound_fraction` is the share of the memory
+    bandwidth (decode, batches) or of the dot product peak (prefill) that we reach; None where it says nothing."""
+
+    shape: str
+    format: str
+    threads: int
+    metric: str
+    ours: float
+    peer: float | None
+    ratio: float | None
+    bound_fraction: float | None
 
 
 @dataclass
-class Figures:
-    """What was measured of one file, a value a round."""
+class Case:
+    """A file and how it is run; `samples[metric]` are (ours, peer, share of the bound), one a round."""
 
-    name: str
-    weight_bytes: int
-    load: list[float] = field(default_factory=list)  # seconds
-    decode: list[float] = field(default_factory=list)  # tokens a second
-    share: list[float] = field(default_factory=list)  # of the bandwidth measured beside it
-    prefill: list[float] = field(default_factory=list)  # tokens a second
+    shape: str
+    format: str
+    threads: int
+    path: Path
+    bytes_per_token: float | None
+    products_per_token: float | None
+    samples: dict[str, list[tuple[float, float | None, float | None]]] = field(default_factory=dict)
 
-    def row(self) -> str:
-        """One line of the table."""
-        median = statistics.median
-        return (
-            f"{self.name:12s} {self.weight_bytes / 1e9:6.2f} {median(self.load):8.3f} {median(self.decode):10.1f}"
-            f" {100 * median(self.share):10.0f}% {median(self.prefill):10.0f}"
+    def rows(self) -> Iterator[Row]:
+        """The medians."""
+        for metric, samples in self.samples.items():
+            ours, peers, shares = zip(*samples, strict=True)
+            peer = _median(peers)
+            pairs = [_ratio(metric, a, b) for a, b in zip(ours, peers, strict=True) if b is not None]
+            yield Row(
+                self.shape, self.format, self.threads, metric, statistics.median(ours), peer, _median(pairs),
+                _median(shares),
+            )  # fmt: skip
+
+
+class Engine:
+    """A worker process: native_ours.py or native_peer.py."""
+
+    def __init__(self, script: str, python: str) -> None:
+        self._process = subprocess.Popen(
+            [python, str(HERE / script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        )
+
+    def measure(self, **command: Any) -> float:
+        """One metric; the process has the model loaded from its last "load" on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"a worker of the benchmark ended with code {self._process.wait()}")
+        return float(json.loads(answer)["value"])
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def run_round(case: Case, engines: Sequence[Engine | None], metrics: Sequence[str], tokens: int, prompt: int) -> None:
+    """Every metric once, by both engines in turn; who begins changes from round to round."""
+    for metric in ("load", *(m for m in metrics if m != "load")):
+        command = {"metric": metric, "tokens": prompt if metric == "prefill" else tokens}
+        command |= {"path": str(case.path), "threads": case.threads}
+        bound = _bound(case, metric)
+        order = list(range(len(engines)))
+        if len(case.samples.get(metric, ())) % 2:
+            order.reverse()
+        values: list[float | None] = [None, None]
+        for index in order:
+            engine = engines[index]
+            values[index] = None if engine is None else engine.measure(**command)
+        ours, peer = values
+        assert ours is not None
+        case.samples.setdefault(metric, []).append(
+            (ours, peer, None if bound is None else _steps(metric, ours) / bound)
         )
 
 
-def measure(path: Path, figures: Figures, shape: Shape, threads: int, tokens: int, prompt: int) -> float:
-    """One round: load, prefill, decode with the bandwidth read before and after. Returns the bandwidth, bytes/s."""
-    started = time.perf_counter()
-    model = open_model(path, num_threads=threads or None)
-    figures.load.append(time.perf_counter() - started)
-    engine = model.engine
-    sequence = engine.new_sequence(prompt + tokens + 8)
-    sampler = Sampler(seed=1, temperature=0.0)
-    ids = [5 + i % (shape.vocab - 10) for i in range(prompt)]
-    engine.step([Row(engine.new_sequence(8), [2, 3], sampler)])  # touches every page once
-    started = time.perf_counter()
-    token = engine.step([Row(sequence, ids, sampler)])[0].token
-    figures.prefill.append(prompt / (time.perf_counter() - started))
-    before = read_bandwidth(BANDWIDTH_BYTES, threads)
-    times = []
-    for _ in range(tokens):
-        started = time.perf_counter()
-        token = engine.step([Row(sequence, [token], sampler)])[0].token
-        times.append(time.perf_counter() - started)
-    bandwidth = (before + read_bandwidth(BANDWIDTH_BYTES, threads)) / 2
-    step = statistics.median(times)
-    figures.decode.append(1 / step)
-    figures.share.append(figures.weight_bytes / step / bandwidth)
-    model.close()
-    return bandwidth
+def _bound(case: Case, metric: str) -> float | None:
+    """The steps (tokens, for prefill) a second that the machine would allow right now."""
+    if metric == "prefill" and case.products_per_token:
+        peak = dot_peak("bf16" if case.format == "bf16" else "int8", case.threads)
+        return peak / case.products_per_token if peak else None
+    if metric in SECONDS or metric == "prefill" or not case.bytes_per_token:
+        return None
+    return read_bandwidth(BANDWIDTH_BYTES, case.threads) / case.bytes_per_token
 
 
-def plot(rows: list[Figures], bandwidth: float, file: Path) -> None:
-    """Decode speed against the speed that the bandwidth allows."""
-    import matplotlib
+def _steps(metric: str, value: float) -> float:
+    return value / int(metric.removeprefix("batch")) if metric.startswith("batch") else value
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(6, 3.2))
-    limits = [bandwidth / row.weight_bytes for row in rows]
-    axes.barh([row.name for row in rows], limits, color="#dddddd", label="memory bandwidth allows")
-    axes.barh(
-        [row.name for row in rows],
-        [statistics.median(row.decode) for row in rows],
-        color="#3366cc",
-        height=0.5,
-        label="decode",
+def _ratio(metric: str, ours: float, peer: float) -> float:
+    return peer / ours if metric in SECONDS else ours / peer
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+# --------------------------------------------------------------------------------------------------------------- cases
+def make_cases(arguments: argparse.Namespace, folder: Path, console: Console) -> list[Case]:
+    """The files to measure, written where they are not there yet."""
+    if arguments.model:
+        return [Case(arguments.model.stem, "file", t, arguments.model, None, None) for t in arguments.threads]
+    cases = []
+    for name in arguments.shape:
+        shape = SHAPES[name]
+        for weights in arguments.format:
+            path = folder / f"{name}-{weights}.gguf"
+            if not path.exists():
+                console.print(f"writing {path.name} ({weight_bytes(shape, weights) / 1e9:.2f} GB)")
+                write_gguf(shape, path, weights)
+            products = shape.parameters - shape.vocab * shape.dim
+            for threads in arguments.threads:
+                cases.append(Case(name, weights, threads, path, weight_bytes(shape, weights), products))
+    return cases
+
+
+def measure(cases: Sequence[Case], arguments: argparse.Namespace, console: Console) -> None:
+    """All rounds of all cases."""
+    peer = importlib.util.find_spec("llama_cpp") is not None if arguments.peer_python is None else True
+    if not peer:
+        console.print("llama-cpp-python is not installed (pip install llama-cpp-python): no peer to compare with")
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("measuring", total=len(cases) * arguments.rounds)
+        for case in cases:
+            progress.update(task, description=f"{case.shape} {case.format}, {case.threads} threads")
+            ours = Engine("native_ours.py", sys.executable)
+            theirs = Engine("native_peer.py", arguments.peer_python or sys.executable) if peer else None
+            for _ in range(arguments.rounds):
+                run_round(case, (ours, theirs), arguments.metric, arguments.tokens, arguments.prompt)
+                progress.advance(task)
+            for engine in (ours, theirs):
+                if engine is not None:
+                    engine.close()
+
+
+def print_rows(rows: Sequence[Row], console: Console) -> None:
+    """The table."""
+    table = Table(title="tokens a second (load, prefix_ttft: seconds); medians")
+    for column in ("shape", "format", "threads", "metric"):
+        table.add_column(column)
+    for column in ("ours", "llama.cpp", "ratio", "of the bound"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        digits = 3 if row.metric in SECONDS else 1
+        table.add_row(
+            row.shape, row.format, str(row.threads), row.metric, f"{row.ours:.{digits}f}",
+            "" if row.peer is None else f"{row.peer:.{digits}f}", "" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.bound_fraction is None else f"{100 * row.bound_fraction:.0f} %",
+        )  # fmt: skip
+    console.print(table)
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=SHAPES, nargs="+", default=["270m", "1b", "2b"])
+    parser.add_argument("--format", choices=FORMATS, nargs="+", default=list(FORMATS))
+    parser.add_argument("--threads", type=int, nargs="+", default=[min(4, os.cpu_count() or 1)])
+    parser.add_argument("--metric", choices=METRICS, nargs="+", default=list(METRICS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=24, help="decoded a round")
+    parser.add_argument("--prompt", type=int, default=512, help="tokens of prefill")
+    parser.add_argument("--model", type=Path, help="a GGUF file of your own instead")
+    parser.add_argument(
+        "--folder", type=Path, help="where the files are written and kept (default: a temporary folder)"
     )
-    axes.set_xlabel("tokens per second")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(file, dpi=150)
+    parser.add_argument("--peer-python", help="the Python that has llama-cpp-python (default: this one)")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    parser.add_argument("--plot", type=Path, help="draw the rows here (PNG, SVG)")
+    parser.add_argument("--quick", action="store_true", help="1B shape, fewer rounds: three minutes at most")
+    arguments = parser.parse_args(argv)
+    if arguments.quick:
+        arguments.shape, arguments.rounds, arguments.tokens = arguments.shape[:1], 2, 12
+        arguments.format = arguments.format[:2]
+        if arguments.shape == ["270m"] and argv is None and "--shape" not in sys.argv:
+            arguments.shape = ["1b"]
+    return arguments
 
 
 def main() -> None:
-    """Parse the arguments, write the models, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=SHAPES, default="1b")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=0, help="0: one a core")
-    parser.add_argument("--tokens", type=int, default=24, help="decoded a round")
-    parser.add_argument("--prompt", type=int, default=512, help="tokens of prefill")
-    parser.add_argument(
-        "--folder", type=Path, help="where the models are written and kept (default: a temporary folder)"
-    )
-    parser.add_argument("--plot", type=Path, help="write a picture here")
-    arguments = parser.parse_args()
-    shape = SHAPES[arguments.shape]
+    """Write the models, measure, print."""
+    arguments, console = parse(), Console()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary)
-        print(f"writing models of {shape.parameters / 1e6:.0f}M parameters ...", flush=True)
-        files = {
-            "BF16": (
-                _once(folder / f"{arguments.shape}-bf16", lambda p: write_huggingface(shape, p)),
-                2 * shape.parameters,
-            ),
-            "SFP": (_once(folder / f"{arguments.shape}-sfp.sbs", lambda p: write_sbs(shape, p)), shape.parameters),
-        }
-        rows = {name: Figures(name, size) for name, (_, size) in files.items()}
-        bandwidths = []
-        for _ in range(arguments.rounds):
-            for name, (path, _) in files.items():
-                bandwidths.append(
-                    measure(path, rows[name], shape, arguments.threads, arguments.tokens, arguments.prompt)
-                )
-    bandwidth = statistics.median(bandwidths)
-    print(f"memory read bandwidth {bandwidth / 1e9:.1f} GB/s (median of {len(bandwidths)})")
-    print(f"{'weights':12s} {'GB':>6s} {'load s':>8s} {'decode t/s':>10s} {'of bandw.':>11s} {'prefill t/s':>10s}")
-    for row in rows.values():
-        print(row.row())
+        cases = make_cases(arguments, arguments.folder or Path(temporary), console)
+        measure(cases, arguments, console)
+    rows = [row for case in cases for row in case.rows()]
+    print_rows(rows, console)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if arguments.plot:
-        plot(list(rows.values()), bandwidth, arguments.plot)
-
-
-def _once(path: Path, write: Callable[[Path], Path]) -> Path:
-    return path if path.exists() else write(path)
+        draw([asdict(row) for row in rows], arguments.plot)
 
 
 if __name__ == "__main__":

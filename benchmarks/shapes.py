@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Shape:
-    """The numbers of a Gemma 3 text model."""
+    """The numbers of a Gemma 2 or 3 text model."""
 
     layers: int
     dim: int
@@ -28,6 +28,7 @@ class Shape:
     vocab: int
     window: int
     context: int = 4096
+    family: str = "gemma3"
 
     def matrices(self) -> Iterator[tuple[str, int, int]]:
         """(Hugging Face name, rows, columns) of every matrix."""
@@ -48,7 +49,7 @@ class Shape:
         for layer in range(self.layers):
             for name in ("input", "post_attention", "pre_feedforward", "post_feedforward"):
                 yield f"model.layers.{layer}.{name}_layernorm.weight", self.dim
-            for name in ("q_norm", "k_norm"):
+            for name in ("q_norm", "k_norm") if self.family == "gemma3" else ():
                 yield f"model.layers.{layer}.self_attn.{name}.weight", self.head_dim
 
     @property
@@ -62,6 +63,9 @@ class Shape:
 
 
 GEMMA3_1B = Shape(layers=26, dim=1152, ffn=6912, heads=4, kv_heads=1, head_dim=256, vocab=262144, window=512)
+GEMMA2_2B = Shape(
+    layers=26, dim=2304, ffn=9216, heads=8, kv_heads=4, head_dim=256, vocab=256000, window=4096, family="gemma2"
+)
 GEMMA3_270M = Shape(layers=18, dim=640, ffn=2048, heads=4, kv_heads=1, head_dim=256, vocab=262144, window=512)
 SMALL = Shape(layers=6, dim=256, ffn=512, heads=4, kv_heads=1, head_dim=64, vocab=2048, window=64, context=1024)
 

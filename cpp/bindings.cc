@@ -15,7 +15,7 @@
 #include <cxxabi.h>
 #include <unistd.h>
 
-#include "bandwidth.h"
+#include "ceilings.h"
 #include "batch.h"
 
 namespace llmfw {
@@ -271,6 +271,13 @@ const KernelTable& ToKernels(const std::optional<std::string>& isa) {
   std::string usable;
   for (const std::string& usable_name : CpuIsas()) usable += (usable.empty() ? "" : ", ") + usable_name;
   throw py::value_error(name + " is not one that this processor runs; these are: " + usable);
+}
+
+double PyDotPeak(const std::string& type, int num_threads) {
+  if (type != "int8" && type != "bf16") throw py::value_error("type must be \"int8\" or \"bf16\"");
+  const KernelTable& kernels = ToKernels(std::nullopt);
+  const WithoutGil unlocked;
+  return DotPeak(type == "int8" ? kernels.int8_dots : kernels.bf16_dots, num_threads);
 }
 
 // ------------------------------------------------------------------------------------------------------------ classes
@@ -534,6 +541,7 @@ PYBIND11_MODULE(_native, m) {
   m.def("decode_tensor", &PyDecodeTensor, py::arg("tensor"));
   m.def("read_bandwidth", &ReadBandwidth, py::arg("num_bytes"), py::arg("num_threads") = 0,
         py::call_guard<py::gil_scoped_release>());
+  m.def("dot_peak", &PyDotPeak, py::arg("type"), py::arg("num_threads") = 0);
   BindModel(m);
   BindSampling(m);
 }

@@ -811,6 +811,43 @@ void Softmax(float* x, int n) {
   for (int i = 0; i < n; i += 16) Store16(x + i, n - i, _mm512_mul_ps(Load16(x + i, n - i), inverse_f32x16));
 }
 
+// Twelve sums that do not wait for each other. The operands come from memory that the compiler knows nothing of, so that
+// nothing is computed in advance.
+constexpr int kDotSums = 12;
+
+template <typename MultiplyAdd>
+__m512i Dots(long rounds, const MultiplyAdd& multiply_add) {
+  volatile int one = 1;
+  const __m512i a = _mm512_set1_epi8(static_cast<char>(one));
+  __m512i sums[kDotSums];
+  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  for (long round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (__m512i& sum : sums) sum = multiply_add(sum, a);
+  }
+  for (const __m512i& sum : sums) sums[0] = _mm512_xor_si512(sums[0], sum);
+  return sums[0];
+}
+
+// Something of the result has to be used, or none of it is computed.
+long Counted(__m512i sums, long products) {
+  const volatile int used = _mm512_cvtsi512_si32(sums);
+  (void)used;
+  return products;
+}
+
+long Int8Dots(long rounds) {
+  const auto multiply_add = [](__m512i sum, __m512i a) { return _mm512_dpbusd_epi32(sum, a, a); };
+  return Counted(Dots(rounds, multiply_add), rounds * kDotSums * 64);
+}
+
+long BF16Dots(long rounds) {
+  const auto multiply_add = [](__m512i sum, __m512i a) {
+    return _mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sum), (__m512bh)a, (__m512bh)a));
+  };
+  return Counted(Dots(rounds, multiply_add), rounds * kDotSums * 32);
+}
+
 constexpr KernelTable kTable = {
     .isa = "avx512",
     .matmul = {MatMulFor<F32Weights>(), MatMulFor<F16Weights>(), MatMulFor<BF16Weights>(), MatMulFor<SFPWeights>(),
@@ -823,6 +860,8 @@ constexpr KernelTable kTable = {
     .gelu_mul = GeluMul,
     .softcap = SoftCap,
     .softmax = Softmax,
+    .int8_dots = Int8Dots,
+    .bf16_dots = BF16Dots,
 };
 
 }  // namespace

@@ -20,6 +20,10 @@ struct MatMulKernel {
   void (*run)(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy, std::byte* scratch);
 };
 
+// Does nothing but dot products of registers, `rounds` times a few, and returns how many multiply-adds these were; -1
+// where the instruction set has no such instruction. See ceilings.h.
+using DotsKernel = long (*)(long rounds);
+
 struct KernelTable {
   const char* isa;
   MatMulKernel matmul[kNumWeightTypes];
@@ -37,6 +41,9 @@ struct KernelTable {
   void (*softcap)(float* x, float cap, int n);
   // x = exp(x - max) / sum
   void (*softmax)(float* x, int n);
+
+  DotsKernel int8_dots;
+  DotsKernel bf16_dots;
 };
 
 const KernelTable& ScalarKernels();

@@ -145,6 +145,8 @@ void Softmax(float* x, int n) {
   for (int i = 0; i < n; ++i) x[i] *= inverse;
 }
 
+long NoDots(long /*rounds*/) { return -1; }
+
 constexpr KernelTable kTable = {
     .isa = "scalar",
     .matmul = {kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul,
@@ -156,6 +158,8 @@ constexpr KernelTable kTable = {
     .gelu_mul = GeluMul,
     .softcap = SoftCap,
     .softmax = Softmax,
+    .int8_dots = NoDots,
+    .bf16_dots = NoDots,
 };
 
 }  // namespace

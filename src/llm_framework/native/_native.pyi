@@ -6,14 +6,14 @@ raises `ValueError`; nothing aborts the process.
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 # Weight types, as the `type` of a tensor: "f32", "f16", "bf16"; gemma.cpp's "sfp" (8-bit switching float), "nuq" (4-bit
 # indices of 16 values a group of 256) and "i8" (affine, groups of 128), whose groups run on over row ends; GGUF's
-# blocks "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in every row.
+# blocks "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in a row.
 # A tensor is (buffer, type, rows, cols, scale): packed row-major [rows, cols], the true value is decoded * scale.
 Tensor = tuple[Any, str, int, int, float]
 
@@ -22,6 +22,10 @@ def cpu_isas() -> list[str]:
 
 def read_bandwidth(num_bytes: int, num_threads: int = 0) -> float:
     """How fast `num_threads` threads (0: one a core) read a buffer of that size from memory, in bytes a second."""
+
+def dot_peak(type: Literal["int8", "bf16"], num_threads: int = 0) -> float:
+    """How many multiply-adds a second `num_threads` threads (0: one a core) do of that type, in registers alone; 0
+    where the instruction set in use has no dot products of it."""
 
 def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
     """The tensor's values times its scale, as float32 [rows, cols]."""

@@ -1,4 +1,4 @@
-#include "bandwidth.h"
+#include "ceilings.h"
 
 #include <algorithm>
 #include <atomic>
@@ -48,6 +48,21 @@ double ReadBandwidth(size_t bytes, int num_threads) {
     best_seconds = std::min(best_seconds, elapsed.count());
   }
   return static_cast<double>(parts * kPartBytes) / best_seconds;
+}
+
+double DotPeak(DotsKernel dots, int num_threads) {
+  constexpr int kDotRounds = 1 << 20;  // a few milliseconds
+  if (dots(0) < 0) return 0.0;
+  ThreadPool pool(num_threads);
+  double best = 0.0;
+  for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+    std::atomic<long> products{0};
+    const auto start = std::chrono::steady_clock::now();
+    pool.Run(pool.num_threads(), [&](int, int) { products.fetch_add(dots(kDotRounds), std::memory_order_relaxed); });
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    best = std::max(best, static_cast<double>(products.load()) / elapsed.count());
+  }
+  return best;
 }
 
 }  // namespace llmfw
