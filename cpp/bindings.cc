@@ -233,13 +233,13 @@ Tensor ToTensor(const py::handle& value, const std::string& name, std::vector<Bu
   tensor.scale = ToFloat(fields[4], label + "scale");
   if (!std::isfinite(tensor.scale)) throw py::value_error(label + "scale is not finite");
   const int group = FormatOf(tensor.type).group_values;
-  if (!IsStream(tensor.type) && tensor.cols % group != 0) {
+  if (!IsStream(tensor.type) && !IsPacked(tensor.type) && tensor.cols % group != 0) {
     throw py::value_error(label + "rows of this type hold a multiple of " + std::to_string(group) + " values, not " +
                           std::to_string(tensor.cols));
   }
   buffers.emplace_back(fields[0], name);
   // Two sizes below 2^31 and at most 4 bytes a value: no overflow.
-  const size_t bytes = WeightBytes(tensor.type, static_cast<size_t>(tensor.rows) * static_cast<size_t>(tensor.cols));
+  const size_t bytes = tensor.bytes();
   if (buffers.back().size() != bytes) {
     throw py::value_error(label + "the buffer has " + std::to_string(buffers.back().size()) + " bytes, [" +
                           std::to_string(tensor.rows) + ", " + std::to_string(tensor.cols) + "] of this type takes " +

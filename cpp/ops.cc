@@ -1,8 +1,6 @@
 #include "ops.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstdint>
 #include <vector>
 
 namespace llmfw {
@@ -23,16 +21,9 @@ constexpr long kMinPartWork = 1 << 15;
 // Values that one thread goes through in about the time that it takes to wake the others.
 constexpr long kSerialValues = 1 << 14;
 
-int CeilDiv(int value, int divisor) { return (value + divisor - 1) / divisor; }
+size_t TypeIndex(const Product& product) { return static_cast<size_t>(product.w->type); }
 
-// x = rounded + cut_off, where `rounded` is the nearest bf16 (ties to even), as kernels round.
-void SplitBF16(const float* x, int n, float* rounded, float* cut_off) {
-  for (int i = 0; i < n; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(x[i]);
-    rounded[i] = std::bit_cast<float>((bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u);
-    cut_off[i] = x[i] - rounded[i];
-  }
-}
+int CeilDiv(int value, int divisor) { return (value + divisor - 1) / divisor; }
 
 // Rows [begin, end) of a product's weights.
 struct Part {
@@ -80,26 +71,26 @@ void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
   scratch_stride_ = stride;
 }
 
-void Ops::MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
+void Ops::Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products) {
   const int even_rows = CeilDiv(m, CeilDiv(m, kMaxBlockRows));
   const int block_rows = std::min(m, CeilDiv(even_rows, kBlockRowGrain) * kBlockRowGrain);
-  const std::vector<Packing> packings = Pack(x, ldx, m, block_rows, products);
+  const std::vector<Packing> packings = Pack(kernels, x, ldx, m, block_rows, products);
   const std::vector<Part> parts = Split(products, m, num_threads());
   ForParts(static_cast<int>(parts.size()), [&](int i, int thread) {
     const Part& part = parts[static_cast<size_t>(i)];
     const auto product = static_cast<size_t>(part.product);
-    RunPart(products[product], part.begin, part.end, packings[product], m, Scratch(thread));
+    RunPart(kernels, products[product], part.begin, part.end, packings[product], m, Scratch(thread));
   });
 }
 
 // Packs the activations for each product; products whose kernels want the same form share it.
-std::vector<Ops::Packing> Ops::Pack(const float* x, int ldx, int m, int block_rows, std::span<const Product> products) {
+std::vector<Ops::Packing> Ops::Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows, std::span<const Product> products) {
   const int k = products[0].w->cols;
   const int num_blocks = CeilDiv(m, block_rows);
   std::vector<Packing> packings;
   size_t packed_bytes = 0;
   for (const Product& product : products) {
-    const MatMulKernel& kernel = KernelFor(product);
+    const MatMulKernel& kernel = kernels[TypeIndex(product)];
     ReserveScratchBytes(kernel.scratch_bytes(block_rows, k));
     const auto same = [&](const Packing& packing) { return packing.pack == kernel.pack; };
     const auto found = std::find_if(packings.begin(), packings.end(), same);
@@ -126,54 +117,18 @@ std::vector<Ops::Packing> Ops::Pack(const float* x, int ldx, int m, int block_ro
 }
 
 // Some rows of a product's weights, in chunks that stay in the cache while all blocks of activations meet them.
-void Ops::RunPart(const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch) {
+void Ops::RunPart(const Kernels& kernels, const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch) {
   const Tensor& w = *product.w;
-  const size_t row_bytes = WeightBytes(w.type, static_cast<size_t>(w.cols));
-  const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / row_bytes / kRowGrain, 1)) * kRowGrain;
+  const size_t grain_bytes = TensorBytes(w.type, kRowGrain, static_cast<size_t>(w.cols));
+  const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / grain_bytes, 1)) * kRowGrain;
   for (int n = n_begin; n < n_end; n += chunk) {
     const std::byte* packed = packed_.data() + packing.offset;
     for (int row = 0; row < m; row += packing.block_rows, packed += packing.block_bytes) {
-      KernelFor(product).run(w, n, std::min(n_end, n + chunk), packed, std::min(packing.block_rows, m - row),
+      kernels[TypeIndex(product)].run(w, n, std::min(n_end, n + chunk), packed, std::min(packing.block_rows, m - row),
                              product.y + static_cast<ptrdiff_t>(row) * product.ldy, product.ldy,
                              reinterpret_cast<std::byte*>(scratch));
     }
   }
-}
-
-// A packed form of fewer bits than the float32 values had has lost some.
-bool Ops::RoundsActivations(std::span<const Product> products, int m) const {
-  const int k = products[0].w->cols;
-  const size_t exact_bytes = sizeof(float) * static_cast<size_t>(m) * static_cast<size_t>(k);
-  return std::any_of(products.begin(), products.end(),
-                     [&](const Product& product) { return KernelFor(product).packed_bytes(m, k) < exact_bytes; });
-}
-
-void Ops::MatMulExact(const float* x, int ldx, int m, std::span<const Product> products) {
-  if (!RoundsActivations(products, m)) return MatMul(x, ldx, m, products);
-  const int k = products[0].w->cols;
-  const auto at = [](int row, int width) { return static_cast<ptrdiff_t>(row) * width; };
-  split_.Reserve(static_cast<size_t>(at(2 * m, k)));
-  float* rounded = split_.data();
-  float* cut_off = rounded + at(m, k);
-  ForRows(m, k, [&](int row) { SplitBF16(x + at(row, ldx), k, rounded + at(row, k), cut_off + at(row, k)); });
-
-  int width = 0;
-  for (const Product& product : products) width += product.w->rows;
-  split_results_.Reserve(static_cast<size_t>(at(2 * m, width)));
-  std::vector<Product> split_products;
-  for (float* y = split_results_.data(); const Product& product : products) {
-    split_products.push_back({product.w, y, width});
-    y += product.w->rows;
-  }
-  MatMul(rounded, k, 2 * m, split_products);
-  ForRows(m, width, [&](int row) {
-    for (size_t p = 0; p < products.size(); ++p) {
-      const float* high = split_products[p].y + at(row, width);
-      const float* low = high + at(m, width);
-      float* y = products[p].y + at(row, products[p].ldy);
-      for (int n = 0; n < products[p].w->rows; ++n) y[n] = high[n] + low[n];
-    }
-  });
 }
 
 void Ops::RmsNorm(const float* x, const float* weight, float eps, int m, int n, float* y) {

@@ -30,12 +30,15 @@ class Ops {
   int num_threads() const { return pool_.num_threads(); }
 
   // All products of the rows x[m, ldx] in one go: the threads meet once.
-  void MatMul(const float* x, int ldx, int m, std::span<const Product> products);
+  void MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
+    Multiply(kernels_.matmul, x, ldx, m, products);
+  }
   void MatMul(const float* x, int ldx, int m, const Product& product) { MatMul(x, ldx, m, {&product, 1}); }
 
-  // As MatMul, and where kernels round the activations of many rows to bf16, what that cuts off is multiplied as well: as
-  // much work again, for results as exact as with few rows.
-  void MatMulExact(const float* x, int ldx, int m, std::span<const Product> products);
+  // As MatMul, and activations are as exact as with few rows.
+  void MatMulExact(const float* x, int ldx, int m, std::span<const Product> products) {
+    Multiply(kernels_.matmul_exact, x, ldx, m, products);
+  }
   void MatMulExact(const float* x, int ldx, int m, const Product& product) { MatMulExact(x, ldx, m, {&product, 1}); }
 
   // work(part, thread) for each part.
@@ -70,20 +73,19 @@ class Ops {
  private:
   struct Packing;  // activations in one kernel's form
 
-  const MatMulKernel& KernelFor(const Product& product) const {
-    return kernels_.matmul[static_cast<int>(product.w->type)];
-  }
-  std::vector<Packing> Pack(const float* x, int ldx, int m, int block_rows, std::span<const Product> products);
-  void RunPart(const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch);
-  bool RoundsActivations(std::span<const Product> products, int m) const;
+  using Kernels = MatMulKernel[kNumWeightTypes];
+
+  void Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products);
+  std::vector<Packing> Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows,
+                            std::span<const Product> products);
+  void RunPart(const Kernels& kernels, const Product& product, int n_begin, int n_end, const Packing& packing, int m,
+               float* scratch);
   int RowsPerPart(int m, int row_values) const;
   void ReserveScratchBytes(size_t bytes_per_thread);
 
   const KernelTable& kernels_;
   ThreadPool pool_;
   AlignedArray<std::byte> packed_;
-  AlignedArray<float> split_;          // of MatMulExact: rounded rows, then what was cut off
-  AlignedArray<float> split_results_;  // and their products
   AlignedArray<std::byte> scratch_;
   size_t scratch_stride_ = 0;
 };

@@ -1,4 +1,4 @@
-// A matrix of weights: packed row-major [rows, cols], read where it lies (usually in a mapped file).
+// A matrix of weights [rows, cols], row-major but in packed forms, read where it lies (usually in a mapped file).
 // Checked once, in bindings.cc, when it crosses the border; kernels trust it.
 #pragma once
 
@@ -16,7 +16,8 @@ struct Tensor {
   int cols = 0;
   float scale = 1.0f;  // true value = decoded value * scale
 
-  // Not of types whose rows may begin within a group (IsStream).
+  size_t bytes() const { return TensorBytes(type, static_cast<size_t>(rows), static_cast<size_t>(cols)); }
+  // Not of types whose rows may begin within a group (IsStream, IsPacked).
   const std::byte* row(int r) const { return data + WeightBytes(type, static_cast<size_t>(r) * static_cast<size_t>(cols)); }
   explicit operator bool() const { return data != nullptr; }
 };

@@ -13,8 +13,8 @@
 // Numeric plan. F32 and F16 weights: float32 products and sums. BF16 and SFP (whose values all are bf16): products of
 // bf16 pairs, exact, summed in float32. With few rows an activation is split into two bf16, x = high + low, exact to
 // 2^-16, which costs nothing where memory is the limit; a row's result is then the same to the bit whatever the number
-// of rows. With many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the root mean square). vdpbf16ps
-// takes subnormals for zero, which no model notices.
+// of rows. With many it is rounded to one bf16 (by at most 2^-8 of itself, 2^-9.5 in the root mean square), in the exact
+// kernels split in two as well. vdpbf16ps takes subnormals for zero, which no model notices.
 //
 // Only C headers here, everything in an anonymous namespace, and no inline function of another header is called: the
 // linker must find no copy of shared code that is compiled for these instructions.
@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "avx512_groups.h"
+#include "avx512_int8.h"
 #include "kernels.h"
 
 namespace llmfw {
@@ -245,17 +246,18 @@ struct Plan {
   }
 };
 
-template <typename Math>
+template <typename Math, bool kExact>
 Plan MakePlan(int m, int k) {
   const int groups = DivideRoundUp(k, Math::kGroup);
   if (m <= kDirectRows) return {true, kDirectTileRows, Math::kDirectParts, groups, groups};
   const int num_blocks = DivideRoundUp(groups, kBlockGroups);
-  return {false, kPanelTileRows, 1, groups, num_blocks == 0 ? 0 : DivideRoundUp(groups, num_blocks)};
+  const int parts = kExact ? Math::kDirectParts : 1;
+  return {false, kPanelTileRows, parts, groups, num_blocks == 0 ? 0 : DivideRoundUp(groups, num_blocks)};
 }
 
-template <typename Math>
+template <typename Math, bool kExact>
 size_t PackedBytes(int m, int k) {
-  const Plan plan = MakePlan<Math>(m, k);
+  const Plan plan = MakePlan<Math, kExact>(m, k);
   return Size(m) * Size(plan.groups) * Size(kGroupBytes) * Size(plan.parts);
 }
 
@@ -273,11 +275,11 @@ void PackTile(const float* x, int ldx, int rows, int k_begin, int k_end, __m512i
   }
 }
 
-template <typename Math>
+template <typename Math, bool kExact>
 void Pack(const float* x, int ldx, int m, int k, std::byte* packed) {
-  const Plan plan = MakePlan<Math>(m, k);
+  const Plan plan = MakePlan<Math, kExact>(m, k);
   auto* vectors = reinterpret_cast<__m512i*>(packed);
-  const auto pack_tile = plan.direct ? PackTile<Math, Math::kDirectParts> : PackTile<Math, 1>;
+  const auto pack_tile = plan.parts == 1 ? PackTile<Math, 1> : PackTile<Math, Math::kDirectParts>;
   for (int block = 0; block < plan.num_blocks(); ++block) {
     const int k_begin = block * plan.block_groups * Math::kGroup;
     const int k_end = Min(k, k_begin + plan.block_groups * Math::kGroup);
@@ -293,7 +295,7 @@ constexpr int kPanelRowBytes = kBlockGroups * kGroupBytes + kVectorBytes;
 
 template <typename Math>
 size_t ScratchBytes(int m, int k) {
-  return MakePlan<Math>(m, k).direct ? 0 : Size(kPanelColumns) * Size(kPanelRowBytes);
+  return MakePlan<Math, false>(m, k).direct ? 0 : Size(kPanelColumns) * Size(kPanelRowBytes);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -570,7 +572,7 @@ WeightRows NextRows(const Problem& p, const Panel& next, int c) {
 
 // A decoded panel times all activation rows. A tile of activations stays in L1 while the weights of the panel pass by;
 // meanwhile `next`, encoded, comes from memory.
-template <typename Weights>
+template <typename Weights, int kParts>
 void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const Panel& next,
                    const std::byte* decoded) {
   using Math = typename Weights::Math;
@@ -587,13 +589,13 @@ void MultiplyPanel(const Problem& p, const Plan& plan, const Panel& panel, const
                                        next_lines * Size(tile + 1) / Size(row_tiles) * 64);
       float* y = p.y + static_cast<ptrdiff_t>(r) * p.ldy + panel.n + c;
       const Output out{y, p.ldy, columns, p.w.scale, panel.block != 0};
-      TileOf<typename DecodedForm<Math>::Weights, 1>(Min(kPanelTileRows, p.m - r), rows, k,
+      TileOf<typename DecodedForm<Math>::Weights, kParts>(Min(kPanelTileRows, p.m - r), rows, k,
                                                      p.x + plan.offset(p.m, panel.block, r), prefetch, out);
     }
   }
 }
 
-template <typename Weights>
+template <typename Weights, int kParts>
 void RunPanels(const Problem& p, const Plan& plan, int n_begin, int n_end, std::byte* decoded) {
   Panel panel = PanelAt<Weights>(p, plan, 0, n_begin, n_end);
   while (panel.columns > 0) {
@@ -601,29 +603,30 @@ void RunPanels(const Problem& p, const Plan& plan, int n_begin, int n_end, std::
     const Panel next = last_block ? PanelAt<Weights>(p, plan, 0, panel.n + panel.columns, n_end)
                                   : PanelAt<Weights>(p, plan, panel.block + 1, panel.n, n_end);
     DecodePanel<Weights>(p, panel, decoded);
-    MultiplyPanel<Weights>(p, plan, panel, next, decoded);
+    MultiplyPanel<Weights, kParts>(p, plan, panel, next, decoded);
     panel = next;
   }
 }
 
-template <typename Weights>
+template <typename Weights, bool kExact>
 void Run(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
          std::byte* scratch) {
-  const Plan plan = MakePlan<typename Weights::Math>(m, w.cols);
+  using Math = typename Weights::Math;
+  const Plan plan = MakePlan<Math, kExact>(m, w.cols);
   const Problem problem{w, reinterpret_cast<const __m512i*>(packed), m, y, ldy};
   if (plan.direct && Size(w.cols) * Weights::kValueBytes <= kShortRowBytes) {
     RunDirect<Weights, PrefetchNextRows<Weights>>(problem, plan, n_begin, n_end);
   } else if (plan.direct) {
     RunDirect<Weights, PrefetchSameRows<Weights>>(problem, plan, n_begin, n_end);
   } else {
-    RunPanels<Weights>(problem, plan, n_begin, n_end, scratch);
+    RunPanels<Weights, kExact ? Math::kDirectParts : 1>(problem, plan, n_begin, n_end, scratch);
   }
 }
 
-template <typename Weights>
+template <typename Weights, bool kExact>
 constexpr MatMulKernel MatMulFor() {
   using Math = typename Weights::Math;
-  return {PackedBytes<Math>, Pack<Math>, ScratchBytes<Math>, Run<Weights>};
+  return {PackedBytes<Math, kExact>, Pack<Math, kExact>, ScratchBytes<Math>, Run<Weights, kExact>};
 }
 
 template <typename Weights>
@@ -673,11 +676,11 @@ void RunGrouped(const Tensor& w, int n_begin, int n_end, const std::byte* packed
     const int rows = Min(step, n_end - n);
     for (int i = 0; i < rows; ++i) Avx512DecodeGroupedRow(w, n + i, 1.0f, decoded + static_cast<ptrdiff_t>(i) * w.cols);
     const Tensor f32{scratch, WeightType::kF32, rows, w.cols, w.scale};
-    Run<F32Weights>(f32, 0, rows, packed, m, y + n, ldy, scratch + GroupedBytes(m, w.cols));
+    Run<F32Weights, false>(f32, 0, rows, packed, m, y + n, ldy, scratch + GroupedBytes(m, w.cols));
   }
 }
 
-constexpr MatMulKernel kGroupedMatMul = {PackedBytes<F32Math>, Pack<F32Math>, GroupedScratchBytes, RunGrouped};
+constexpr MatMulKernel kGroupedMatMul = {PackedBytes<F32Math, false>, Pack<F32Math, false>, GroupedScratchBytes, RunGrouped};
 
 void DecodeRow(const Tensor& w, int row, float* out) {
   switch (w.type) {
@@ -689,6 +692,9 @@ void DecodeRow(const Tensor& w, int row, float* out) {
       return DecodeRowAs<BF16Weights>(w, row, out);
     case WeightType::kSFP:
       return DecodeRowAs<SFPWeights>(w, row, out);
+    case WeightType::kQ8P:
+    case WeightType::kQ4P:
+      return ScalarKernels().decode_row(w, row, out);  // a row lies scattered over its blocks
     default:
       return Avx512DecodeGroupedRow(w, row, w.scale, out);
   }
@@ -848,11 +854,16 @@ long BF16Dots(long rounds) {
   return Counted(Dots(rounds, multiply_add), rounds * kDotSums * 32);
 }
 
+#define LLMFW_GROUPED                                                                             \
+  kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, \
+      kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul
+
 constexpr KernelTable kTable = {
     .isa = "avx512",
-    .matmul = {MatMulFor<F32Weights>(), MatMulFor<F16Weights>(), MatMulFor<BF16Weights>(), MatMulFor<SFPWeights>(),
-               kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul,
-               kGroupedMatMul, kGroupedMatMul, kGroupedMatMul, kGroupedMatMul},
+    .matmul = {MatMulFor<F32Weights, false>(), MatMulFor<F16Weights, false>(), MatMulFor<BF16Weights, false>(),
+               MatMulFor<SFPWeights, false>(), LLMFW_GROUPED, avx512::kQ8PMatMul, avx512::kQ4PMatMul},
+    .matmul_exact = {MatMulFor<F32Weights, false>(), MatMulFor<F16Weights, false>(), MatMulFor<BF16Weights, true>(),
+                     MatMulFor<SFPWeights, true>(), LLMFW_GROUPED, avx512::kQ8PMatMulExact, avx512::kQ4PMatMulExact},
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,

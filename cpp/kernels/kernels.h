@@ -27,6 +27,9 @@ using DotsKernel = long (*)(long rounds);
 struct KernelTable {
   const char* isa;
   MatMulKernel matmul[kNumWeightTypes];
+  // The same, and activations are not rounded more than with few rows, however many there are. The kernels for many rows
+  // take up to twice the time for it.
+  MatMulKernel matmul_exact[kNumWeightTypes];
 
   // out[c] = scale * W[row, c] as float32.
   void (*decode_row)(const Tensor& w, int row, float* out);

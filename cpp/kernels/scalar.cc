@@ -5,7 +5,7 @@
 // double, so results are as good as float32 can say, whatever the order of the additions.
 //
 // How a value of each weight format is read is written here (Decode, below), and for the formats that encode several
-// values together in scalar_groups.cc, and nowhere else: the oracle.
+// values together in scalar_groups.cc and scalar_packed.cc, and nowhere else: the oracle.
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -13,6 +13,7 @@
 
 #include "kernels.h"
 #include "scalar_groups.h"
+#include "scalar_packed.h"
 
 namespace llmfw {
 namespace {
@@ -51,6 +52,9 @@ void DecodeRowScaled(const Tensor& w, int row, float scale, float* out) {
       return DecodeRowAs<WeightType::kBF16>(w, row, scale, out);
     case WeightType::kSFP:
       return DecodeRowAs<WeightType::kSFP>(w, row, scale, out);
+    case WeightType::kQ8P:
+    case WeightType::kQ4P:
+      return DecodePackedRow(w, row, scale, out);
     default:
       return DecodeGroupedRow(w, row, scale, out);
   }
@@ -147,10 +151,12 @@ void Softmax(float* x, int n) {
 
 long NoDots(long /*rounds*/) { return -1; }
 
+#define LLMFW_FOR_ALL_TYPES(x) {x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x}
+
 constexpr KernelTable kTable = {
     .isa = "scalar",
-    .matmul = {kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul, kMatMul,
-               kMatMul, kMatMul, kMatMul},
+    .matmul = LLMFW_FOR_ALL_TYPES(kMatMul),
+    .matmul_exact = LLMFW_FOR_ALL_TYPES(kMatMul),
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,

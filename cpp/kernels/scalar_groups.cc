@@ -170,7 +170,9 @@ void DecodeUnscaled(const Tensor& w, int row, float* out) {
     case WeightType::kF16:
     case WeightType::kBF16:
     case WeightType::kSFP:
-      return;  // no groups: never asked for
+    case WeightType::kQ8P:
+    case WeightType::kQ4P:
+      return;  // no groups, or blocks of several rows: never asked for
   }
 }
 

@@ -1,7 +1,7 @@
 // Times the matrix products of the fastest kernels: GB/s of weights at one activation row, over a matrix far larger
 // than the caches, next to the memory's plain read speed at that moment; and GFLOP/s with many activation rows.
 //
-//   kernels_bench [isa]
+//   kernels_bench [isa [weight type]]
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -17,7 +17,6 @@
 
 namespace llmfw {
 namespace {
-
 
 struct FreeDeleter {
   void operator()(void* p) const { std::free(p); }
@@ -41,6 +40,18 @@ double MedianSeconds(int repeats, const std::function<void()>& work) {
   }
   std::sort(seconds.begin(), seconds.end());
   return seconds[seconds.size() / 2];
+}
+
+// Blocks of a packed form: any values, small scales.
+void FillPacked(std::byte* data, WeightType type, size_t bytes) {
+  uint32_t state = 1;
+  const size_t block_bytes = static_cast<size_t>(FormatOf(type).group_bytes);
+  for (size_t i = 0; i + 2 <= bytes; i += 2) {
+    state = state * 1664525u + 1013904223u;
+    const auto values = static_cast<uint16_t>(state >> 16);
+    const auto scale = static_cast<uint16_t>(0x2000u | (state >> 22));
+    std::memcpy(data + i, i % block_bytes < kPackedScaleBytes ? &scale : &values, 2);
+  }
 }
 
 // Finite weights of every format, whatever the bits are read as.
@@ -93,8 +104,8 @@ double ProductSeconds(const KernelTable& kernels, ThreadPool& pool, const Tensor
   const Buffer packed = Allocate(kernel.packed_bytes(m, w.cols));
   const size_t scratch_bytes = (kernel.scratch_bytes(m, w.cols) + 63) / 64 * 64;
   const Buffer scratch = Allocate(scratch_bytes * static_cast<size_t>(pool.num_threads()));
-  const auto row_bytes = static_cast<int>(WeightBytes(w.type, static_cast<size_t>(w.cols)));
-  const int rows_of_part = std::max(32, (256 << 10) / row_bytes / 32 * 32);
+  const size_t bytes_of_32_rows = TensorBytes(w.type, 32, static_cast<size_t>(w.cols));
+  const int rows_of_part = static_cast<int>(std::max<size_t>(1, (256 << 10) / bytes_of_32_rows)) * 32;
   const int parts = (w.rows + rows_of_part - 1) / rows_of_part;
   return MedianSeconds(repeats, [&] {
     kernel.pack(x.data(), w.cols, m, w.cols, packed.get());
@@ -108,24 +119,29 @@ double ProductSeconds(const KernelTable& kernels, ThreadPool& pool, const Tensor
 }
 
 void BenchType(const KernelTable& kernels, WeightType type) {
-  constexpr int kCols = 2304;
+  constexpr size_t kCols = 2304;
   constexpr size_t kBytes = size_t{256} << 20;
-  const int rows = static_cast<int>(kBytes / WeightBytes(type, kCols));
+  const size_t rows = kBytes / TensorBytes(type, 32, kCols) * 32;
+  const size_t bytes = TensorBytes(type, rows, kCols);
   const Buffer data = Allocate(kBytes + 4096);
-  FillWeights(data.get() + 2, type, static_cast<size_t>(rows) * kCols);
-  const Tensor large{data.get() + 2, type, rows, kCols, 1.0f};  // as unaligned as a file may be
-  const double bytes = static_cast<double>(WeightBytes(type, static_cast<size_t>(rows) * kCols));
+  std::byte* weights = data.get() + (IsPacked(type) ? 0 : 2);  // as unaligned as a file may be
+  if (IsPacked(type)) {
+    FillPacked(weights, type, bytes);
+  } else {
+    FillWeights(weights, type, rows * kCols);
+  }
+  const Tensor large{weights, type, static_cast<int>(rows), kCols, 1.0f};
   for (int threads = 1; threads <= 4; ++threads) {
     ThreadPool pool(threads);
     std::printf("%-5s %d thread%s plain read %5.1f GB/s |", FormatOf(type).name, threads,
                 threads == 1 ? " " : "s", PlainReadGBs(pool, data.get(), kBytes));
     for (const int m : {1, 2, 4, 8, 16}) {
-      std::printf(" m=%d %5.1f GB/s", m, bytes / ProductSeconds(kernels, pool, large, m, 7) * 1e-9);
+      std::printf(" m=%d %5.1f GB/s", m, static_cast<double>(bytes) / ProductSeconds(kernels, pool, large, m, 7) * 1e-9);
     }
-    for (const int k : {2304, 9216}) {
+    for (const int k : {1152, 2304, 6912, 9216}) {
       const Tensor layer{large.data, type, 4096, k, 1.0f};
-      if (WeightBytes(type, size_t{4096} * static_cast<size_t>(k)) > kBytes) continue;
-      for (const int m : {32, 256}) {
+      if (layer.bytes() > bytes) continue;
+      for (const int m : {32, 192}) {
         const double flops = 2.0 * m * layer.rows * layer.cols;
         std::printf(" k=%d m=%d %5.0f GFLOP/s", k, m, flops / ProductSeconds(kernels, pool, layer, m, 5) * 1e-9);
       }
@@ -158,6 +174,7 @@ int main(int argc, char** argv) {
   std::printf("kernels: %s\n", kernels->isa);
   llmfw::BenchPool();
   for (int type = 0; type < llmfw::kNumWeightTypes; ++type) {
+    if (argc > 2 && std::strcmp(argv[2], llmfw::FormatOf(static_cast<llmfw::WeightType>(type)).name) != 0) continue;
     llmfw::BenchType(*kernels, static_cast<llmfw::WeightType>(type));
   }
   return 0;

@@ -1,0 +1,463 @@
+// Matrix products with packed weights (weight_types.h), by int8 dot products.
+//
+// Leans on: vpdpbusd, four products of an unsigned and a signed byte a lane, added to an int32 (no step of it saturates),
+// and on the packed forms, in which one 64-byte load is four columns of 16 weight rows: lanes are weight rows, so a
+// quad of activations is broadcast and nothing is ever added across lanes.
+//
+// Numeric plan. Activations become integers by groups of 32 with one float32 scale, as weights have. In one part they
+// are int8, rounded by at most 1/254 of the group's largest. In two parts they are 256 * high + low, rounded by at most
+// 1/65024 of it. The integer sums are exact: 32 products of at most 255 * 128 stay below 2^21, times 256 below 2^29.
+// Groups are added in float32, in order, each scaled by both scales; so a row's result is the same to the bit whatever
+// rows are computed beside it. Weights are stored as value + offset to be unsigned; what that adds, offset times the sum
+// of the group's activations, is taken off again as an integer.
+//
+// With few rows (decode) activations have two parts: reading weights is the work there, and arithmetic free. A tile is
+// 16 weight rows times all activation rows, read as one stream. With more rows a tile is twice 16 weight rows times six
+// activation rows, and k goes in blocks, so that the weights of a tile stay in the first-level cache while all
+// activation rows pass by.
+//
+// The rules for this file are those of avx512.cc.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+
+#include "avx512_int8.h"
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+namespace llmfw::avx512 {
+namespace {
+
+constexpr int kLanes = 16;          // weight rows of a packed tile
+constexpr int kGroup = 32;          // columns that share a scale
+constexpr int kQuads = kGroup / 4;  // of a group
+constexpr int kBlockGroups = 2;     // of a block of weights
+constexpr int kVectorBytes = 64;
+constexpr int kScaleBytes = 64;  // of a block of weights
+
+constexpr int kDirectRows = 8;     // up to so many activation rows are multiplied together, in two parts
+constexpr int kTileRows = 6;       // else so many: 12 int32 sums, 12 float32 sums, 2 weights, 2 scales, 1 activation
+constexpr int kTileColumns = 2;    // times 16 weight rows
+constexpr int kPanelBlocks = 12;   // k of a panel: 768 columns, 26 KiB of q8p
+constexpr size_t kPrefetchBytes = 4096;
+
+int Min(int a, int b) { return a < b ? a : b; }
+int DivideRoundUp(int a, int b) { return (a + b - 1) / b; }
+size_t Size(int n) { return static_cast<size_t>(n); }
+
+// Asks for the line at p + offset. That may lie past the end of the weights: it is then ignored.
+void Prefetch(const std::byte* p, size_t offset) {
+  _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + offset), _MM_HINT_T0);
+}
+
+// The lanes [begin, end) of 16.
+__mmask16 Lanes(int begin, int end) {
+  const unsigned below_end = end >= kLanes ? 0xFFFFu : (1u << end) - 1u;
+  return static_cast<__mmask16>(below_end & (begin <= 0 ? 0xFFFFu : ~((1u << begin) - 1u)));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Packed forms. Load gives the quads of columns of one vector of a group: `kQuadsOfVector` of them, `vector + kVectors *
+// i` within the group.
+
+struct Q8P {
+  static constexpr int kOffset = 128;
+  static constexpr int kQuadsOfVector = 1;
+  static constexpr int kVectors = kQuads / kQuadsOfVector;
+  static constexpr size_t kBlockBytes = kScaleBytes + kBlockGroups * kVectors * kVectorBytes;
+
+  [[gnu::always_inline]] static inline void Load(const std::byte* p, __m512i (&quads_u8x64)[1]) {
+    quads_u8x64[0] = _mm512_loadu_si512(p);
+  }
+};
+
+struct Q4P {
+  static constexpr int kOffset = 8;
+  static constexpr int kQuadsOfVector = 2;
+  static constexpr int kVectors = kQuads / kQuadsOfVector;
+  static constexpr size_t kBlockBytes = kScaleBytes + kBlockGroups * kVectors * kVectorBytes;
+
+  [[gnu::always_inline]] static inline void Load(const std::byte* p, __m512i (&quads_u8x64)[2]) {
+    const __m512i nibble = _mm512_set1_epi8(0x0F);
+    const __m512i both_u4x128 = _mm512_loadu_si512(p);
+    quads_u8x64[0] = _mm512_and_si512(both_u4x128, nibble);
+    quads_u8x64[1] = _mm512_and_si512(_mm512_srli_epi16(both_u4x128, 4), nibble);
+  }
+};
+
+// The scales of a group of 16 weight rows.
+[[gnu::always_inline]] inline __m512 WeightScales(const std::byte* block, int group) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + group * 2 * kLanes)));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// How a product is cut up, and the layout of the packed activations that follows from it: [panel of k][tile of
+// rows][group] of
+//   int8 [part][quad][row of tile][4 columns], float32 scale [row of tile], int32 correction [row of tile]
+// where the correction is -offset * (sum of the group's integers). The last tile has fewer rows.
+
+struct Plan {
+  int parts;
+  int tile_rows;
+  int blocks;        // of 64 columns, of the whole k
+  int panel_blocks;  // of one panel
+
+  int num_panels() const { return blocks == 0 ? 1 : DivideRoundUp(blocks, panel_blocks); }
+  int blocks_of(int panel) const { return Min(panel_blocks, blocks - panel * panel_blocks); }
+  // 32-bit words of a group, an activation row.
+  int row_words() const { return parts * kQuads + 2; }
+  // Where the tile that begins at `row` lies in the packed activations, in words.
+  size_t offset(int m, int panel, int row) const {
+    const size_t blocks_before = Size(m) * Size(panel) * Size(panel_blocks) + Size(row) * Size(blocks_of(panel));
+    return blocks_before * kBlockGroups * Size(row_words());
+  }
+};
+
+bool IsDirect(int m) { return m <= kDirectRows; }
+
+Plan MakePlan(int m, int k, bool exact) {
+  const int blocks = DivideRoundUp(k, kGroup * kBlockGroups);
+  if (IsDirect(m)) return {2, kDirectRows, blocks, blocks == 0 ? 1 : blocks};
+  const int panels = DivideRoundUp(blocks, kPanelBlocks);
+  return {exact ? 2 : 1, kTileRows, blocks, panels == 0 ? 1 : DivideRoundUp(blocks, panels)};
+}
+
+size_t PackedBytes(int m, int k, bool exact) {
+  const Plan plan = MakePlan(m, k, exact);
+  return Size(m) * Size(plan.blocks) * kBlockGroups * Size(plan.row_words()) * sizeof(int32_t);
+}
+
+// A group of one activation row as integers.
+struct GroupOfX {
+  alignas(32) int8_t values[2][kGroup];  // by part
+  float scale;
+  int sum;  // of the whole integers
+};
+
+// Missing columns are zeros. Groups too small for their scale's inverse to be finite become zeros too.
+template <int kParts>
+void QuantizeGroup(const float* x, int count, GroupOfX& group) {
+  constexpr float kLargest = kParts == 2 ? 127.0f * 256.0f : 127.0f;
+  constexpr float kSmallest = 1e-30f;
+  const __m512 low_f32x16 = _mm512_maskz_loadu_ps(Lanes(0, count), x);
+  const __m512 high_f32x16 = count > kLanes ? _mm512_maskz_loadu_ps(Lanes(0, count - kLanes), x + kLanes) : _mm512_setzero_ps();
+  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low_f32x16), _mm512_abs_ps(high_f32x16)));
+  const __m512 inverse_f32x16 = _mm512_set1_ps(largest < kSmallest ? 0.0f : kLargest / largest);
+  group.scale = largest / kLargest;
+  const __m512i low_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(low_f32x16, inverse_f32x16));
+  const __m512i high_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(high_f32x16, inverse_f32x16));
+  group.sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low_i32x16, high_i32x16));
+  const auto store = [&](int part, __m512i first_i32x16, __m512i second_i32x16) {
+    auto* to = reinterpret_cast<__m128i*>(group.values[part]);
+    _mm_store_si128(to, _mm512_cvtepi32_epi8(first_i32x16));
+    _mm_store_si128(to + 1, _mm512_cvtepi32_epi8(second_i32x16));
+  };
+  if constexpr (kParts == 1) {
+    store(0, low_i32x16, high_i32x16);
+  } else {
+    // value = 256 * high + low: low is the lowest byte, signed, and high, rounded, what is left.
+    const auto rest = [](__m512i v) { return _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(128)), 8); };
+    store(0, rest(low_i32x16), rest(high_i32x16));
+    store(1, low_i32x16, high_i32x16);
+  }
+}
+
+// One activation row of a tile of `rows`, values [k_begin, k_end).
+template <int kParts, int kOffset>
+void PackRow(const float* x, int k_begin, int k_end, int num_groups, int rows, int32_t* packed) {
+  GroupOfX group;
+  for (int g = 0; g < num_groups; ++g) {
+    const int k = k_begin + g * kGroup;
+    QuantizeGroup<kParts>(x + Min(k, k_end), k_end - k, group);
+    for (int part = 0; part < kParts; ++part) {
+      for (int quad = 0; quad < kQuads; ++quad, packed += rows) memcpy(packed, group.values[part] + 4 * quad, 4);
+    }
+    memcpy(packed, &group.scale, 4);
+    packed[rows] = static_cast<int32_t>(0u - kOffset * static_cast<uint32_t>(group.sum));
+    packed += 2 * rows;
+  }
+}
+
+template <int kOffset>
+void Pack(const float* x, int ldx, int m, int k, bool exact, std::byte* packed) {
+  const Plan plan = MakePlan(m, k, exact);
+  const auto pack_row = plan.parts == 2 ? PackRow<2, kOffset> : PackRow<1, kOffset>;
+  auto* words = reinterpret_cast<int32_t*>(packed);
+  for (int panel = 0; panel < plan.num_panels(); ++panel) {
+    const int k_begin = panel * plan.panel_blocks * kBlockGroups * kGroup;
+    for (int row = 0; row < m; ++row) {
+      const int first = row / plan.tile_rows * plan.tile_rows;
+      const int num_groups = plan.blocks_of(panel) * kBlockGroups;
+      pack_row(x + static_cast<ptrdiff_t>(row) * ldx, k_begin, k, num_groups, Min(plan.tile_rows, m - first),
+               words + plan.offset(m, panel, first) + (row - first));
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Tiles.
+
+struct Output {
+  float* y;  // of the tile's first activation row and first weight row
+  int ldy;
+  __mmask16 lanes[kTileColumns];  // weight rows that are wanted
+  float scale;
+  bool add;  // to what is there: every panel of k but the first
+};
+
+template <int kColumns, int kRows>
+[[gnu::always_inline]] inline void Store(const __m512 (&sum_f32x16)[kColumns][kRows], const Output& out) {
+  const __m512 scale_f32x16 = _mm512_set1_ps(out.scale);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) {
+      float* y = out.y + static_cast<ptrdiff_t>(r) * out.ldy + c * kLanes;
+      const __m512 before_f32x16 = out.add ? _mm512_maskz_loadu_ps(out.lanes[c], y) : _mm512_setzero_ps();
+      _mm512_mask_storeu_ps(y, out.lanes[c], _mm512_fmadd_ps(sum_f32x16[c][r], scale_f32x16, before_f32x16));
+    }
+  }
+}
+
+// sum += (weight scale * activation scale) * dot.
+[[gnu::always_inline]] inline __m512 AddScaled(__m512i dot_i32x16, __m512 weight_scale_f32x16, int32_t x_scale_bits,
+                                               __m512 sum_f32x16) {
+  const __m512 x_scale_f32x16 = _mm512_castsi512_ps(_mm512_set1_epi32(x_scale_bits));
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot_i32x16), _mm512_mul_ps(weight_scale_f32x16, x_scale_f32x16),
+                         sum_f32x16);
+}
+
+// dot += w * x over one group, for one part of x.
+template <typename Weights, int kColumns, int kRows>
+[[gnu::always_inline]] inline void AddGroup(const std::byte* const (&weights)[kColumns], const int32_t* x,
+                                            __m512i (&dot_i32x16)[kColumns][kRows]) {
+#pragma GCC unroll 8
+  for (int vector = 0; vector < Weights::kVectors; ++vector) {
+    __m512i w_u8x64[kColumns][Weights::kQuadsOfVector];
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) Weights::Load(weights[c] + vector * kVectorBytes, w_u8x64[c]);
+#pragma GCC unroll 2
+    for (int i = 0; i < Weights::kQuadsOfVector; ++i) {
+      const int32_t* quad = x + (vector + Weights::kVectors * i) * kRows;
+#pragma GCC unroll 6
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i x_i8x64 = _mm512_set1_epi32(quad[r]);
+#pragma GCC unroll 2
+        for (int c = 0; c < kColumns; ++c) {
+          dot_i32x16[c][r] = _mm512_dpbusd_epi32(dot_i32x16[c][r], w_u8x64[c][i], x_i8x64);
+        }
+      }
+    }
+  }
+}
+
+// Weights that come after those of a panel are asked for while it is computed: for each block of a tile some lines.
+class Prefetcher {
+ public:
+  Prefetcher(const std::byte* const* columns, int count, size_t begin, size_t end)
+      : columns_(columns), count_(count), at_(begin), end_(end) {}
+  [[gnu::always_inline]] void Next() {
+    if (at_ >= end_) return;
+    for (int c = 0; c < count_; ++c) Prefetch(columns_[c], at_);
+    at_ += kVectorBytes;
+  }
+
+ private:
+  const std::byte* const* columns_;
+  int count_;
+  size_t at_;
+  size_t end_;
+};
+
+// `blocks` of kColumns times 16 weight rows, times kRows activation rows packed at x.
+template <typename Weights, int kColumns, int kRows, int kParts>
+void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, const Output& out) {
+  __m512 sum_f32x16[kColumns][kRows];
+  for (auto& row : sum_f32x16) {
+    for (__m512& sum : row) sum = _mm512_setzero_ps();
+  }
+  const std::byte* block[kColumns];
+  for (int c = 0; c < kColumns; ++c) block[c] = columns[c];
+  for (int b = 0; b < blocks; ++b) {
+    for (int group = 0; group < kBlockGroups; ++group) {
+      const std::byte* weights[kColumns];
+      for (int c = 0; c < kColumns; ++c) weights[c] = block[c] + kScaleBytes + group * Weights::kVectors * kVectorBytes;
+      const int32_t* scale = x + kParts * kQuads * kRows;
+      const int32_t* correction = scale + kRows;
+      __m512i dot_i32x16[kColumns][kRows];
+      for (int c = 0; c < kColumns; ++c) {
+#pragma GCC unroll 6
+        for (int r = 0; r < kRows; ++r) {
+          dot_i32x16[c][r] = kParts == 1 ? _mm512_set1_epi32(correction[r]) : _mm512_setzero_si512();
+        }
+      }
+      AddGroup<Weights, kColumns, kRows>(weights, x, dot_i32x16);
+      if constexpr (kParts == 2) {
+        for (int c = 0; c < kColumns; ++c) {
+#pragma GCC unroll 6
+          for (int r = 0; r < kRows; ++r) {
+            dot_i32x16[c][r] = _mm512_add_epi32(_mm512_slli_epi32(dot_i32x16[c][r], 8), _mm512_set1_epi32(correction[r]));
+          }
+        }
+        AddGroup<Weights, kColumns, kRows>(weights, x + kQuads * kRows, dot_i32x16);
+      }
+#pragma GCC unroll 2
+      for (int c = 0; c < kColumns; ++c) {
+        const __m512 scale_f32x16 = WeightScales(block[c], group);
+#pragma GCC unroll 6
+        for (int r = 0; r < kRows; ++r) {
+          sum_f32x16[c][r] = AddScaled(dot_i32x16[c][r], scale_f32x16, scale[r], sum_f32x16[c][r]);
+        }
+      }
+      x += (kParts * kQuads + 2) * kRows;
+    }
+    for (int c = 0; c < kColumns; ++c) block[c] += Weights::kBlockBytes;
+  }
+  Store(sum_f32x16, out);
+}
+
+// All blocks of one column of 16 weight rows, times kRows activation rows in two parts. What lies kPrefetchBytes
+// further on in the stream of weights is asked for, across page ends, which the hardware's own prefetches do not cross.
+template <typename Weights, int kRows>
+void DirectTile(const std::byte* block, int blocks, const int32_t* x, const Output& out) {
+  __m512 sum_f32x16[1][kRows];
+  for (__m512& sum : sum_f32x16[0]) sum = _mm512_setzero_ps();
+  for (int b = 0; b < blocks; ++b) {
+#pragma GCC unroll 17
+    for (size_t line = 0; line < Weights::kBlockBytes; line += kVectorBytes) Prefetch(block, kPrefetchBytes + line);
+    for (int group = 0; group < kBlockGroups; ++group) {
+      const std::byte* weights = block + kScaleBytes + group * Weights::kVectors * kVectorBytes;
+      __m512i w_u8x64[Weights::kVectors][Weights::kQuadsOfVector];
+#pragma GCC unroll 8
+      for (int vector = 0; vector < Weights::kVectors; ++vector) {
+        Weights::Load(weights + vector * kVectorBytes, w_u8x64[vector]);
+      }
+      const __m512 scale_f32x16 = WeightScales(block, group);
+      const int32_t* scale = x + 2 * kQuads * kRows;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        __m512i high_i32x16 = _mm512_setzero_si512();
+        __m512i low_i32x16 = _mm512_set1_epi32(scale[kRows + r]);
+#pragma GCC unroll 8
+        for (int quad = 0; quad < kQuads; ++quad) {
+          const __m512i w = w_u8x64[quad % Weights::kVectors][quad / Weights::kVectors];
+          high_i32x16 = _mm512_dpbusd_epi32(high_i32x16, w, _mm512_set1_epi32(x[quad * kRows + r]));
+          low_i32x16 = _mm512_dpbusd_epi32(low_i32x16, w, _mm512_set1_epi32(x[(kQuads + quad) * kRows + r]));
+        }
+        const __m512i dot_i32x16 = _mm512_add_epi32(_mm512_slli_epi32(high_i32x16, 8), low_i32x16);
+        sum_f32x16[0][r] = AddScaled(dot_i32x16, scale_f32x16, scale[r], sum_f32x16[0][r]);
+      }
+      x += (2 * kQuads + 2) * kRows;
+    }
+    block += Weights::kBlockBytes;
+  }
+  Store(sum_f32x16, out);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Matrix products.
+
+struct Problem {
+  const Tensor& w;
+  int n_begin;
+  int n_end;
+  const int32_t* x;
+  int m;
+  float* y;
+  int ldy;
+};
+
+// Where 16 weight rows lie.
+template <typename Weights>
+const std::byte* Column(const Problem& p, const Plan& plan, int n, int block) {
+  return p.w.data + (Size(n / kLanes) * Size(plan.blocks) + Size(block)) * Weights::kBlockBytes;
+}
+
+Output OutputAt(const Problem& p, int row, int n, bool add) {
+  Output out{p.y + static_cast<ptrdiff_t>(row) * p.ldy + n, p.ldy, {}, p.w.scale, add};
+  for (int c = 0; c < kTileColumns; ++c) out.lanes[c] = Lanes(p.n_begin - n - c * kLanes, p.n_end - n - c * kLanes);
+  return out;
+}
+
+template <typename Weights>
+void RunDirect(const Problem& p, const Plan& plan) {
+  constexpr void (*kTiles[])(const std::byte*, int, const int32_t*, const Output&) = {
+      DirectTile<Weights, 1>, DirectTile<Weights, 2>, DirectTile<Weights, 3>, DirectTile<Weights, 4>,
+      DirectTile<Weights, 5>, DirectTile<Weights, 6>, DirectTile<Weights, 7>, DirectTile<Weights, 8>};
+  for (int n = p.n_begin / kLanes * kLanes; n < p.n_end; n += kLanes) {
+    kTiles[p.m - 1](Column<Weights>(p, plan, n, 0), plan.blocks, p.x, OutputAt(p, 0, n, false));
+  }
+}
+
+template <typename Weights, int kColumns, int kParts>
+void RunTile(int rows, const std::byte* const* columns, int blocks, const int32_t* x, const Output& out) {
+  constexpr void (*kTiles[])(const std::byte* const*, int, const int32_t*, const Output&) = {
+      PanelTile<Weights, kColumns, 1, kParts>, PanelTile<Weights, kColumns, 2, kParts>,
+      PanelTile<Weights, kColumns, 3, kParts>, PanelTile<Weights, kColumns, 4, kParts>,
+      PanelTile<Weights, kColumns, 5, kParts>, PanelTile<Weights, kColumns, 6, kParts>};
+  kTiles[rows - 1](columns, blocks, x, out);
+}
+
+template <typename Weights, int kParts>
+void RunPanels(const Problem& p, const Plan& plan) {
+  for (int n = p.n_begin / kLanes * kLanes; n < p.n_end; n += kTileColumns * kLanes) {
+    const bool both = n + kLanes < p.n_end;
+    const auto run_tile = both ? RunTile<Weights, 2, kParts> : RunTile<Weights, 1, kParts>;
+    for (int panel = 0; panel < plan.num_panels(); ++panel) {
+      const int block = panel * plan.panel_blocks;
+      const std::byte* columns[kTileColumns] = {Column<Weights>(p, plan, n, block),
+                                                Column<Weights>(p, plan, both ? n + kLanes : n, block)};
+      for (int row = 0; row < p.m; row += kTileRows) {
+        run_tile(Min(kTileRows, p.m - row), columns, plan.blocks_of(panel), p.x + plan.offset(p.m, panel, row),
+                 OutputAt(p, row, n, panel != 0));
+      }
+    }
+  }
+}
+
+template <typename Weights>
+void Run(const Problem& p, bool exact) {
+  const Plan plan = MakePlan(p.m, p.w.cols, exact);
+  if (IsDirect(p.m)) {
+    RunDirect<Weights>(p, plan);
+  } else if (exact) {
+    RunPanels<Weights, 2>(p, plan);
+  } else {
+    RunPanels<Weights, 1>(p, plan);
+  }
+}
+
+}  // namespace
+
+size_t Int8PackedBytes(int m, int k) { return PackedBytes(m, k, false); }
+size_t Int8PackedBytesExact(int m, int k) { return PackedBytes(m, k, true); }
+size_t Int8ScratchBytes(int /*m*/, int /*k*/) { return 0; }
+
+void PackForQ8P(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q8P::kOffset>(x, ldx, m, k, false, packed); }
+void PackForQ8PExact(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q8P::kOffset>(x, ldx, m, k, true, packed); }
+void PackForQ4P(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q4P::kOffset>(x, ldx, m, k, false, packed); }
+void PackForQ4PExact(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q4P::kOffset>(x, ldx, m, k, true, packed); }
+
+void RunQ8P(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+            std::byte* /*scratch*/) {
+  Run<Q8P>({w, n_begin, n_end, reinterpret_cast<const int32_t*>(packed), m, y, ldy}, false);
+}
+void RunQ8PExact(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+                 std::byte* /*scratch*/) {
+  Run<Q8P>({w, n_begin, n_end, reinterpret_cast<const int32_t*>(packed), m, y, ldy}, true);
+}
+void RunQ4P(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+            std::byte* /*scratch*/) {
+  Run<Q4P>({w, n_begin, n_end, reinterpret_cast<const int32_t*>(packed), m, y, ldy}, false);
+}
+void RunQ4PExact(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
+                 std::byte* /*scratch*/) {
+  Run<Q4P>({w, n_begin, n_end, reinterpret_cast<const int32_t*>(packed), m, y, ldy}, true);
+}
+
+}  // namespace llmfw::avx512
