@@ -77,6 +77,10 @@ def read_config(file: ModelFile) -> ModelConfig:
     """The configuration of an opened file. Raises `ModelLoadError` for what is unsupported or makes no sense."""
     if file.sbs_config is not None:
         config = config_from_sbs(file.sbs_config, file.path)
+    elif file.gguf is not None and file.hf_config is None:
+        from .gguf_config import config_from_gguf
+
+        config = config_from_gguf(file.gguf, file.tensors)
     else:
         config = config_from_hf(file.hf_config or {}, file.path, file.generation_config)
         if file.format == "sbs":  # the sizes are the config's, the layout is the file's

@@ -7,6 +7,7 @@ projectors) is left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .config import ModelConfig
@@ -22,13 +23,16 @@ EngineTensor = tuple[memoryview, str, int, int, float]
 
 def engine_tensors(file: ModelFile, config: ModelConfig) -> dict[str, EngineTensor]:
     """The tensors the engine needs, by its names. Raises `ModelLoadError` where one is missing or misshapen."""
-    return {name: view.engine_tensor() for name, view in engine_views(file, config).items()}
+    views = engine_views(file, config)
+    if file.format == "gguf":
+        views = {name: _less_one(view, file.path) if name.endswith("_norm") else view for name, view in views.items()}
+    return {name: view.engine_tensor() for name, view in views.items()}
 
 
 def engine_views(file: ModelFile, config: ModelConfig) -> dict[str, TensorView]:
     """As `engine_tensors`, but as views that still know their names in the file."""
     shapes = _Shapes(config)
-    collect = _collect_sbs if file.format == "sbs" else _collect_hf
+    collect = _COLLECTORS[file.format]
     found: dict[str, TensorView] = {}
     for engine_name, file_name, shape in collect(file, config, shapes):
         view = file.tensors.get(file_name)
@@ -139,3 +143,49 @@ def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool])
     if config.qk_norm:
         yield "query_norm", "query_norm", shapes.head_norm
         yield "key_norm", "key_norm", shapes.head_norm
+
+
+# --------------------------------------------------------------------------------------------------------------- gguf
+def _collect_gguf(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    yield "embedding", "token_embd.weight", shapes.embedding
+    yield "final_norm", "output_norm.weight", shapes.norm
+    if not config.tied_embeddings:
+        yield "lm_head", "output.weight", shapes.embedding
+    for layer in range(config.num_layers):
+        for engine_name, gguf_name, shape in _gguf_layer(config, shapes):
+            yield f"layers.{layer}.{engine_name}", f"blk.{layer}.{gguf_name}.weight", shape
+
+
+def _gguf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    yield "q", "attn_q", shapes.q
+    yield "k", "attn_k", shapes.k
+    yield "v", "attn_v", shapes.k
+    yield "attention_out", "attn_output", shapes.out
+    yield "gate", "ffn_gate", shapes.gate
+    yield "up", "ffn_up", shapes.gate
+    yield "down", "ffn_down", shapes.down
+    yield "pre_attention_norm", "attn_norm", shapes.norm
+    yield "pre_ffn_norm", "ffn_norm", shapes.norm
+    if config.post_norms:
+        yield "post_attention_norm", "post_attention_norm", shapes.norm
+        yield "post_ffn_norm", "post_ffw_norm", shapes.norm
+    if config.qk_norm:
+        yield "query_norm", "attn_q_norm", shapes.head_norm
+        yield "key_norm", "attn_k_norm", shapes.head_norm
+
+
+def _less_one(view: TensorView, path: Path) -> TensorView:
+    """A norm's weight as the engine takes it, which multiplies by one more than that; llama.cpp's converter has added
+    the one. Exact from 0.5 on, since 1 + (w - 1) is w again."""
+    import numpy as np
+
+    if view.type != "f32":
+        raise fault(path, f"the tensor {view.name} has the type {view.type}; a norm in a GGUF file is f32")
+    return replace(view, data=memoryview((np.frombuffer(view.data, "<f4") - np.float32(1)).tobytes()))
+
+
+_COLLECTORS: dict[str, Callable[[ModelFile, ModelConfig, _Shapes], Iterable[_Wanted]]] = {
+    "safetensors": _collect_hf,
+    "sbs": _collect_sbs,
+    "gguf": _collect_gguf,
+}

@@ -84,6 +84,7 @@ def open_model_file(path: str | Path, config: Mapping[str, Any] | None = None) -
 
 
 def _open_file(path: Path, config: Mapping[str, Any] | None) -> ModelFile:
+    from .gguf import open_gguf
     from .safetensors import open_folder
     from .sbs import open_sbs
 
@@ -91,10 +92,10 @@ def _open_file(path: Path, config: Mapping[str, Any] | None) -> ModelFile:
     if start[:4] == b"SBS\n":
         return open_sbs(path, config)
     if start[:4] == b"GGUF":
-        raise fault(path, "this is a GGUF file, which cannot be read yet; supported are .sbs and safetensors")
+        return open_gguf(path, config)
     if path.suffix == ".safetensors":
         return open_folder(path.parent, config, weights=path)
-    what = "is empty" if not start else "is neither an .sbs file nor a .safetensors file"
+    what = "is empty" if not start else "is neither an .sbs, a .gguf nor a .safetensors file"
     raise fault(path, f"this file {what}; a Hugging Face model is opened by its folder")
 
 

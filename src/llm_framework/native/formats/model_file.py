@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from .view import TensorView
 
 if TYPE_CHECKING:
+    from .gguf import GgufMetadata
+    from .gguf_tokenizer import GgufTokenizer
     from .sbs import SbsConfig
 
-FormatName = Literal["safetensors", "sbs"]
+FormatName = Literal["safetensors", "sbs", "gguf"]
 
 
 @dataclass
 class ModelFile:
     """A model as its file or folder holds it: checked, mapped, not yet understood.
 
-    Exactly one of `hf_config` (the JSON object of config.json) and `sbs_config` is set. `tokenizer` is a file's path
-    (tokenizer.json or a SentencePiece model), the bytes of a SentencePiece model, or None where there is none.
+    The architecture is in `hf_config` (the JSON object of config.json) where that is set, else in `sbs_config` or
+    `gguf`, one of which is. `tokenizer` is a file's path (tokenizer.json or a SentencePiece model), the bytes of a
+    SentencePiece model, a GGUF file's arrays from which one is built, or None where there is none.
     """
 
     path: Path
@@ -30,8 +33,9 @@ class ModelFile:
     num_bytes: int
     hf_config: Mapping[str, Any] | None = None
     sbs_config: SbsConfig | None = None
+    gguf: GgufMetadata | None = None
     generation_config: Mapping[str, Any] = field(default_factory=dict)
-    tokenizer: Path | bytes | None = None
+    tokenizer: Path | bytes | GgufTokenizer | None = None
     chat_template: str | None = None
     maps: list[mmap.mmap] = field(default_factory=list)
 
