@@ -17,6 +17,7 @@
 
 #include "ceilings.h"
 #include "batch.h"
+#include "packing.h"
 
 namespace llmfw {
 namespace {
@@ -257,6 +258,66 @@ py::array_t<float> PyDecodeTensor(const py::object& value) {
   const WithoutGil unlocked;
   DecodeTensor(tensor, out);
   return values;
+}
+
+// Aligned memory as an array that owns it.
+py::array_t<uint8_t> ToArray(AlignedArray<std::byte> bytes, size_t size) {
+  auto owner = std::make_unique<AlignedArray<std::byte>>(std::move(bytes));
+  const auto* data = reinterpret_cast<const uint8_t*>(owner->data());
+  py::capsule capsule(owner.get(), [](void* p) { delete static_cast<AlignedArray<std::byte>*>(p); });
+  (void)owner.release();
+  return py::array_t<uint8_t>(static_cast<py::ssize_t>(size), data, capsule);
+}
+
+// The writable memory of `out`, which must be of this size.
+class WritableExport {
+ public:
+  WritableExport(const py::object& out, size_t size) {
+    if (PyObject_GetBuffer(out.ptr(), &view_, PyBUF_WRITABLE) != 0) {
+      PyErr_Clear();
+      throw py::value_error("out must be a contiguous writable buffer");
+    }
+    if (static_cast<size_t>(view_.len) == size) return;
+    const std::string length = std::to_string(view_.len);
+    PyBuffer_Release(&view_);
+    throw py::value_error("out has " + length + " bytes, the packed tensor takes " + std::to_string(size));
+  }
+  WritableExport(const WritableExport&) = delete;
+  WritableExport& operator=(const WritableExport&) = delete;
+  ~WritableExport() { PyBuffer_Release(&view_); }
+  std::byte* data() const { return static_cast<std::byte*>(view_.buf); }
+
+ private:
+  Py_buffer view_{};
+};
+
+WeightType ToPackedType(const py::object& value) {
+  const WeightType type = ToWeightType(value, "packed");
+  if (!IsPacked(type)) throw py::value_error("type must be \"q8p\" or \"q4p\"");
+  return type;
+}
+
+py::object PyPackTensor(const py::object& value, const py::object& packed_type, const py::object& out,
+                        const py::object& num_threads) {
+  std::vector<BufferExport> buffers;
+  const Tensor tensor = ToTensor(value, "tensor", buffers);
+  const WeightType type = ToPackedType(packed_type);
+  const int threads = static_cast<int>(ToInt(num_threads, "num_threads", 0, 1024));
+  if (IsPacked(tensor.type)) throw py::value_error("the tensor is packed already");
+  const size_t size = TensorBytes(type, static_cast<size_t>(tensor.rows), static_cast<size_t>(tensor.cols));
+  const auto pack = [&](std::byte* to) {
+    const WithoutGil unlocked;
+    ThreadPool pool(threads);
+    PackTensor(tensor, type, pool, to);
+  };
+  if (out.is_none()) {
+    AlignedArray<std::byte> bytes(size);
+    pack(bytes.data());
+    return ToArray(std::move(bytes), size);
+  }
+  const WritableExport writable(out, size);
+  pack(writable.data());
+  return out;
 }
 
 std::vector<std::string> CpuIsas() {
@@ -539,6 +600,8 @@ PYBIND11_MODULE(_native, m) {
   m.doc() = "The C++ engine; see _native.pyi.";
   m.def("cpu_isas", &CpuIsas);
   m.def("decode_tensor", &PyDecodeTensor, py::arg("tensor"));
+  m.def("pack_tensor", &PyPackTensor, py::arg("tensor"), py::arg("type"), py::arg("out") = py::none(),
+        py::arg("num_threads") = 0);
   m.def("read_bandwidth", &ReadBandwidth, py::arg("num_bytes"), py::arg("num_threads") = 0,
         py::call_guard<py::gil_scoped_release>());
   m.def("dot_peak", &PyDotPeak, py::arg("type"), py::arg("num_threads") = 0);

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 # Weight types, as the `type` of a tensor: "f32", "f16", "bf16"; gemma.cpp's "sfp" (8-bit switching float), "nuq" (4-bit
 # indices of 16 values a group of 256) and "i8" (affine, groups of 128), whose groups run on over row ends; GGUF's
-# blocks "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in a row.
+# blocks "q8_0", "q4_0", "q4_1", "q5_0", "q5_1" (of 32 values), "q4_k", "q5_k", "q6_k" (of 256), whole ones in a row;
+# the engine's own "q8p" and "q4p", made by `pack_tensor`: blocks of 16 rows and 64 columns, for the int8 kernels.
 # A tensor is (buffer, type, rows, cols, scale): packed row-major [rows, cols], the true value is decoded * scale.
 Tensor = tuple[Any, str, int, int, float]
 
@@ -23,9 +24,14 @@ def cpu_isas() -> list[str]:
 def read_bandwidth(num_bytes: int, num_threads: int = 0) -> float:
     """How fast `num_threads` threads (0: one a core) read a buffer of that size from memory, in bytes a second."""
 
-def dot_peak(type: Literal["int8", "bf16"], num_threads: int = 0) -> float:
-    """How many multiply-adds a second `num_threads` threads (0: one a core) do of that type, in registers alone; 0
-    where the instruction set in use has no dot products of it."""
+def pack_tensor(tensor: Tensor, type: str, out: Any = None, num_threads: int = 0) -> Any:
+    """The tensor in the packed form `type`, "q8p" (8 bits) or "q4p" (4 bits), with one scale a row and group of 32.
+
+    Returns `out`, or a new array of bytes where it is None; ceil(rows / 16) * ceil(cols / 64) * 1088 ("q8p") or 576
+    ("q4p") bytes, fastest to read where they begin at a multiple of 64. The result stands for the same rows, columns
+    and scale: `(packed, type, rows, cols, scale)` is a tensor. From "q8_0" to "q8p" and "q4_0" to "q4p" nothing is lost;
+    other types are rounded. Raises `ValueError` for a type that cannot be packed or an `out` of another size.
+    """
 
 def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
     """The tensor's values times its scale, as float32 [rows, cols]."""
