@@ -24,6 +24,7 @@ from .formats import ModelFile, open_model_file
 from .formats.strict_json import read_object
 from .formats.view import ENGINE_TYPES, fault
 from .names import engine_tensors
+from .packing import PackedWeights, check_quantization, make_plan, pack, pack_progress
 from .tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
@@ -44,22 +45,22 @@ def open_model(
     config: Mapping[str, Any] | str | Path | None = None,
     tokenizer: Tokenizer | str | Path | None = None,
 ) -> NativeModel:
-    """Open the model at `path`: an .sbs file, a .safetensors file, or a Hugging Face folder.
+    """Open the model at `path`: an .sbs, .gguf or .safetensors file, or a Hugging Face folder.
 
     `num_threads` None uses every core. `config` (a config.json, or its content) and `tokenizer` (a tokenizer.json, a
     SentencePiece model, or a folder with either) are for files that carry none, and replace the file's own.
-    Raises `ModelLoadError`, naming the file and the fault, and `UnsupportedFeatureError` for a `quantization`.
+    `quantization` "q8" or "q4" takes weights of 16 or 32 bits to 8 or 4 bits in groups of 32 (the embedding keeps 8), as
+    the model is loaded; the result is kept in the user's cache folder, so that this is done once.
+    Raises `ModelLoadError`, naming the file and the fault, and `InvalidRequestError` for another `quantization`.
     """
-    if quantization is not None:
-        message = f"quantization={quantization!r}: quantising while loading is not supported; open a quantised file"
-        raise UnsupportedFeatureError(message, feature="quantization")
+    check_quantization(quantization)
     if num_threads is not None and num_threads < 1:
         raise InvalidRequestError(f"num_threads is {num_threads}; at least 1 is needed")
     if isinstance(config, (str, Path)):
         config = read_object(Path(config).expanduser(), "model config")
     file = open_model_file(path, config)
     try:
-        return NativeModel(file, num_threads=num_threads or 0, tokenizer=tokenizer)
+        return NativeModel(file, num_threads=num_threads or 0, tokenizer=tokenizer, quantization=quantization)
     except BaseException:
         file.close()
         raise
@@ -75,7 +76,12 @@ class NativeModel:
     """
 
     def __init__(
-        self, file: ModelFile, *, num_threads: int = 0, tokenizer: Tokenizer | str | Path | None = None
+        self,
+        file: ModelFile,
+        *,
+        num_threads: int = 0,
+        tokenizer: Tokenizer | str | Path | None = None,
+        quantization: str | None = None,
     ) -> None:
         self._file = file
         self._lock = threading.Lock()
@@ -85,7 +91,8 @@ class NativeModel:
         self.tokenizer = _tokenizer(file, config, tokenizer)
         self.config = _with_token_ids(config, self.tokenizer)
         self.default_sampling = recommended_sampling(file.generation_config)
-        self.engine: _native.Model = self._load(file, self.config, num_threads)
+        self._packed: PackedWeights | None = None
+        self.engine: _native.Model = self._load(file, self.config, num_threads, quantization)
 
     @property
     def chat_template(self) -> str | None:
@@ -155,6 +162,8 @@ class NativeModel:
             if not self._closed:
                 self._closed = True
                 self.engine.close()
+                if self._packed is not None:
+                    self._packed.close()
                 self._file.close()
 
     def __enter__(self) -> NativeModel:
@@ -168,9 +177,16 @@ class NativeModel:
     def __repr__(self) -> str:
         return f"<NativeModel {self.config.architecture} {self.config.weight_type} from {self.path}>"
 
-    def _load(self, file: ModelFile, config: ModelConfig, num_threads: int) -> _native.Model:
+    def _load(self, file: ModelFile, config: ModelConfig, num_threads: int, quantization: str | None) -> _native.Model:
         tensors = engine_tensors(file, config)
         try:
+            plan = make_plan(tensors, quantization, packs=self._module.default_isa() == "avx512")
+            if plan:
+                with pack_progress(file.path) as progress:
+                    self._packed = pack(
+                        self._module, tensors, plan, file.files, num_threads=num_threads, progress=progress
+                    )
+                tensors |= self._packed.tensors
             engine: _native.Model = self._module.Model(config.engine_config(), tensors, num_threads=num_threads)
             return engine
         except (ValueError, TypeError, MemoryError, OverflowError, RuntimeError) as error:

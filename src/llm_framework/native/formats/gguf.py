@@ -195,6 +195,7 @@ def open_gguf(path: Path, config: Mapping[str, Any] | None = None) -> ModelFile:
         generation_config=_sampling(metadata),
         tokenizer=tokenizer_source(metadata),
         chat_template=metadata.text("tokenizer.chat_template"),
+        files=tuple(part.path for part in parts),
         maps=[part.mapped for part in parts if part.mapped is not None],
     )
 
@@ -216,7 +217,9 @@ def _other_parts(first: GgufPart) -> list[Path]:
         return []
     match = _PART.search(first.path.stem)
     if not 0 < count <= MAX_PARTS or match is None or int(match[2]) != count:
-        what = f"is part of a model in {count} files, whose names end with -00001-of-{count:05}.gguf; this one's does not"
+        what = (
+            f"is part of a model in {count} files, whose names end with -00001-of-{count:05}.gguf; this one's does not"
+        )
         raise fault(first.path, f"the file {what}")
     stem = first.path.stem[: match.start()]
     paths = [

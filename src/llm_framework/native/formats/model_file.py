@@ -24,7 +24,8 @@ class ModelFile:
 
     The architecture is in `hf_config` (the JSON object of config.json) where that is set, else in `sbs_config` or
     `gguf`, one of which is. `tokenizer` is a file's path (tokenizer.json or a SentencePiece model), the bytes of a
-    SentencePiece model, a GGUF file's arrays from which one is built, or None where there is none.
+    SentencePiece model, a GGUF file's arrays from which one is built, or None where there is none. `files` are those
+    that the tensors lie in.
     """
 
     path: Path
@@ -37,6 +38,7 @@ class ModelFile:
     generation_config: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: Path | bytes | GgufTokenizer | None = None
     chat_template: str | None = None
+    files: tuple[Path, ...] = ()
     maps: list[mmap.mmap] = field(default_factory=list)
 
     def close(self) -> None:

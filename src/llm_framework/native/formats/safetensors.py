@@ -43,6 +43,7 @@ def open_folder(folder: Path, config: Mapping[str, Any] | None = None, weights: 
         generation_config=read_object(generation, "generation config") if generation.exists() else {},
         tokenizer=_find_tokenizer(folder),
         chat_template=_find_chat_template(folder),
+        files=tuple(sorted(folder.glob("*.safetensors"))) if weights is None else (weights,),
         maps=maps,
     )
 

@@ -86,6 +86,7 @@ def open_sbs(path: Path, config: Mapping[str, Any] | None = None) -> ModelFile:
         hf_config=config,
         sbs_config=read_sbs_config(bytes(blobs["config"]), path) if config is None else None,
         tokenizer=None if tokenizer in (b"", NO_TOKENIZER) else tokenizer,
+        files=(path,),
         maps=[] if mapped is None else [mapped],
     )
 
