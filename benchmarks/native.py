@@ -3,8 +3,8 @@
     python benchmarks/native.py [--shape 1b 2b] [--format q8_0 q4_0 bf16] [--threads 4] [--quick] [--json FILE]
     python benchmarks/native.py --model gemma.gguf
 
-Makes GGUF files of Gemma shapes with random weights (or takes yours), which both engines read. Each runs in a process of
-its own and rests while the other is measured; they take turns, metric by metric, and the memory bandwidth and the dot
+Makes GGUF files of Gemma shapes with random weights (or takes yours), which both engines read. Each runs in a process
+of its own and rests while the other is measured; they take turns, metric by metric, and the memory bandwidth and the dot
 product peak are measured in the same rounds, because those of a shared machine change from minute to minute. Figures
 are medians over the rounds. llama.cpp comes with `pip install llama-cpp-python`; without it only ours are printed.
 """
@@ -216,7 +216,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--prompt", type=int, default=512, help="tokens of prefill")
     parser.add_argument("--model", type=Path, help="a GGUF file of your own instead")
     parser.add_argument(
-        "--folder", type=Path, help="where the files are written and kept (default: a temporary folder)"
+        "--folder", type=Path, help="where the files are kept (default: a temporary one)"
     )
     parser.add_argument("--peer-python", help="the Python that has llama-cpp-python (default: this one)")
     parser.add_argument("--json", type=Path, help="write the rows here")

@@ -1,10 +1,9 @@
-"""The peer: llama.cpp through llama-cpp-python, measured over its own C interface. Run by native.py, in a process of its
-own; commands come as lines of JSON, results go back the same way (see native_worker.py)."""
+"""The peer: llama.cpp through llama-cpp-python, measured over its own C interface. Run by native.py, in a process of
+its own; commands come as lines of JSON, results go back the same way (see native_worker.py)."""
 
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Sequence
 
 import llama_cpp
@@ -83,5 +82,4 @@ def _open(path: str, threads: int, context: int) -> Runner:
 
 
 if __name__ == "__main__":
-    started = time.perf_counter()
     serve(_open)

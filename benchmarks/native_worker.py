@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-Figures = dict[str, float]
 CONTEXT = 8192
 
 

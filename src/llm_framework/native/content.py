@@ -45,15 +45,19 @@ def _read_digest(path: Path, size: int) -> bytes:
     digest = hashlib.blake2b(digest_size=20)
     if size == 0:
         return digest.digest()
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-        with memoryview(mapped) as view, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+        memoryview(mapped) as view,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
 
-            def chunk(begin: int) -> bytes:
-                with view[begin : begin + CHUNK_BYTES] as data:
-                    return hashlib.blake2b(data, digest_size=20).digest()
+        def chunk(begin: int) -> bytes:
+            with view[begin : begin + CHUNK_BYTES] as data:
+                return hashlib.blake2b(data, digest_size=20).digest()
 
-            for part in pool.map(chunk, range(0, size, CHUNK_BYTES)):
-                digest.update(part)
+        for part in pool.map(chunk, range(0, size, CHUNK_BYTES)):
+            digest.update(part)
     return digest.digest()
 
 

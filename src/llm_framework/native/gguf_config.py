@@ -106,7 +106,7 @@ def _sliding_layers(fields: _Fields, family: _GgufFamily, layers: int) -> list[b
         return [False] * layers
     if not fields.is_list(key):
         pattern = fields.size(key, family.pattern)
-        return [pattern > 0 and (layer + 1) % pattern != 0 for layer in range(layers)]
+        return [pattern == 0 or (layer + 1) % pattern != 0 for layer in range(layers)]
     listed = fields.list(key)
     if len(listed) != layers:
         raise fault(fields.path, f"the metadata's sliding_window_pattern has {len(listed)} items for {layers} layers")
@@ -154,10 +154,8 @@ class _Fields:
     def size(self, name: str, default: int | None = None) -> int:
         """A whole number; for every layer the same one, where the file lists it by layer."""
         key = self._key(name)
-        if self._metadata.is_array(key):
-            value = self._same_for_all(name)
-        else:
-            value = self._metadata.integer(key)
+        listed = self._metadata.is_array(key)
+        value = self._same_for_all(name) if listed else self._metadata.integer(key)
         value = default if value is None else value
         if value is None:
             raise fault(self.path, f"the metadata lack {key}")
@@ -180,8 +178,8 @@ class _Fields:
         array = self._metadata.array(self._key(name))
         if array is None or array.count > MAX_LAYERS:
             raise fault(self.path, f"the metadata's {self._key(name)} is no list by layer")
-        items = array.numbers().tolist()
-        if any(not isinstance(item, int) for item in items):
+        items = [item for item in array.numbers() if isinstance(item, int)]
+        if len(items) != array.count:
             raise fault(self.path, f"the metadata's {self._key(name)} is not a list of whole numbers")
         return items
 

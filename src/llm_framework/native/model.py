@@ -20,7 +20,9 @@ from ..errors import (
 )
 from ..types import GenerationConfig
 from .config import ModelConfig, read_config
+from .disk_cache import DiskCache
 from .formats import ModelFile, open_model_file
+from .formats.gguf_tokenizer import GgufTokenizer
 from .formats.strict_json import read_object
 from .formats.view import ENGINE_TYPES, fault
 from .names import engine_tensors
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from . import _native
 
 DEFAULT_MAX_TOKENS = 512
+TOKENIZER_CACHE_BYTES = 64 << 20  # Gemma 3's, built from a GGUF file, has 6 MB
 PREFILL_TOKENS = 512  # a prompt is taken in such pieces, so that it needs bounded memory and can be interrupted
 
 
@@ -45,11 +48,12 @@ def open_model(
     config: Mapping[str, Any] | str | Path | None = None,
     tokenizer: Tokenizer | str | Path | None = None,
 ) -> NativeModel:
-    """Open the model at `path`: an .sbs, .gguf or .safetensors file, or a Hugging Face folder.
+    """Open the model at `path`: a .gguf file (of a split one the first part), an .sbs file, a .safetensors file, or a
+    Hugging Face folder.
 
     `num_threads` None uses every core. `config` (a config.json, or its content) and `tokenizer` (a tokenizer.json, a
     SentencePiece model, or a folder with either) are for files that carry none, and replace the file's own.
-    `quantization` "q8" or "q4" takes weights of 16 or 32 bits to 8 or 4 bits in groups of 32 (the embedding keeps 8), as
+    `quantization` "q8" or "q4" takes weights of 16 or 32 bits to 8 or 4 bits in groups of 32 (the embedding keeps 8) as
     the model is loaded; the result is kept in the user's cache folder, so that this is done once.
     Raises `ModelLoadError`, naming the file and the fault, and `InvalidRequestError` for another `quantization`.
     """
@@ -106,7 +110,7 @@ class NativeModel:
 
     @property
     def format(self) -> str:
-        """The file's format: "safetensors" or "sbs"."""
+        """The file's format: "gguf", "sbs" or "safetensors"."""
         return self._file.format
 
     def require_tokenizer(self) -> Tokenizer:
@@ -278,6 +282,8 @@ def _tokenizer(file: ModelFile, config: ModelConfig, given: Tokenizer | str | Pa
     source = given if given is not None else file.tokenizer
     if source is None:
         return None
+    if isinstance(source, GgufTokenizer):
+        source = DiskCache("tokenizers", TOKENIZER_CACHE_BYTES).get(source.key(), source.sentencepiece_model)
     return load_tokenizer(source, file.path, bos_id=config.bos_id, eos_ids=config.eos_ids)
 
 

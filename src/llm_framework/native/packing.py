@@ -109,8 +109,8 @@ def pack(
     """The packed tensors of a plan, from the cache in `folder` where they are there, else made and kept there (small
     ones are not kept).
 
-    `module` is `_native`, `files` are what the tensors come from. Where nothing can be written (a full disk, a read-only
-    home), they are made in memory, with a warning.
+    `module` is `_native`, `files` are what the tensors come from. Where nothing can be written (a full disk, a
+    read-only home), they are made in memory, with a warning.
     """
     packer = _Packer(module, tensors, plan, num_threads, progress)
     if packer.layout.num_bytes < MIN_CACHED_BYTES:
@@ -225,16 +225,18 @@ class _Packer:
 
     def _lay_out(self) -> _Layout:
         entries = []
+        places: dict[str, tuple[int, int]] = {}
         at = 0
         for name, (tensor, form) in self._work.items():
             size = _packed_bytes(form, tensor[2], tensor[3])
+            places[name] = (at, size)
             entries.append({"name": name, "type": form, "rows": tensor[2], "cols": tensor[3], "scale": tensor[4]})
             entries[-1] |= {"begin": at, "size": size}
             at += size + -size % ALIGNMENT
         text = json.dumps(entries).encode()
         header = HEADER.pack(MAGIC, len(text)) + text
         header += b" " * (-len(header) % ALIGNMENT)
-        ranges = {entry["name"]: (len(header) + entry["begin"], entry["size"]) for entry in entries}
+        ranges = {name: (len(header) + begin, size) for name, (begin, size) in places.items()}
         return _Layout(header, ranges, len(header) + at)
 
     def write(self, path: Path) -> None:

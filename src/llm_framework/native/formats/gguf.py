@@ -74,12 +74,11 @@ class GgufArray:
             at = begin + length_at(view, at)[0]
             yield bytes(view[begin:at])
 
-    def numbers(self) -> memoryview:
-        """The items as a view that gives int or float. Raises `ModelLoadError` where they are no numbers."""
+    def numbers(self) -> tuple[int | float, ...]:
+        """The items. Raises `ModelLoadError` where they are no numbers."""
         if self.code == _STRING:
             raise fault(self.path, f"the metadata's {self.key} is not an array of numbers")
-        form = _SCALARS[self.code]
-        return self.data.cast(form)
+        return struct.unpack(f"<{self.count}{_SCALARS[self.code]}", self.data)
 
 
 @dataclass(frozen=True, slots=True)

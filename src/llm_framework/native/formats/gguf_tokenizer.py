@@ -89,9 +89,9 @@ def tokenizer_source(metadata: GgufMetadata) -> GgufTokenizer | None:
 
 def _pieces(tokens: GgufArray, scores: GgufArray, kinds: GgufArray) -> Iterator[bytes]:
     """Each piece as a field of the model: text, score, kind."""
-    floats, codes = scores.data, kinds.numbers()
+    floats, codes = bytes(scores.data), kinds.numbers()
     for index, text in enumerate(tokens.strings()):
-        size, kind = len(text), codes[index]
+        size, kind = len(text), int(codes[index])
         if not 0 < size <= MAX_PIECE_BYTES or kind not in KINDS:
             raise fault(tokens.path, f"the tokenizer's token {index} has {size} bytes and the type {kind}")
         if kind == USER_DEFINED:  # converters write these with plain spaces
