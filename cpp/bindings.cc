@@ -416,12 +416,35 @@ struct PySequence {
   bool Truncate(const py::object& length) {
     const int to = ToInt32(length, "length");
     return model->Locked([&](Engine&) {
-      if (to < 0 || to > cache.length()) {
-        throw std::invalid_argument("cannot truncate a sequence of " + std::to_string(cache.length()) + " tokens to " +
-                                    std::to_string(to));
-      }
+      CheckNotHeld();
+      CheckLength(to);
       return cache.Truncate(to);
     });
+  }
+
+  std::shared_ptr<PySequence> Fork(const py::object& length, const py::object& capacity) {
+    const int to = ToInt32(length, "length");
+    auto fork = std::make_shared<PySequence>(
+        model, static_cast<int>(ToInt(capacity, "capacity", std::max(to, 1), model->config().max_seq_len)));
+    const bool held = model->Locked([&](Engine&) {
+      CheckLength(to);
+      return fork->cache.Share(cache, to);
+    });
+    return held ? fork : nullptr;
+  }
+
+  int Shortest() {
+    return model->Locked([&](Engine&) { return cache.shortest(); });
+  }
+
+  void CheckLength(int to) const {
+    if (to >= 0 && to <= cache.length()) return;
+    throw std::invalid_argument("a sequence of " + std::to_string(cache.length()) + " tokens has no length of " +
+                                std::to_string(to));
+  }
+
+  void CheckNotHeld() const {
+    if (cache.is_held()) throw std::invalid_argument("a sequence that is held cannot change; release it, or fork it");
   }
 
   const std::shared_ptr<PyModel> model;
@@ -497,7 +520,10 @@ std::vector<std::optional<Sampled>> PyStep(PyModel& model, const std::vector<std
   CheckAllDiffer(std::move(caches), "a sequence");
   CheckAllDiffer(std::move(samplers), "a sampler");
   return model.Locked([&](Engine& engine) {
-    for (const StepRow& row : step_rows) CheckRoom(*row.cache, row.tokens.size());
+    for (const auto& row : rows) {
+      row->sequence->CheckNotHeld();
+      CheckRoom(row->sequence->cache, row->tokens.size());
+    }
     return engine.Step(step_rows);
   });
 }
@@ -509,6 +535,7 @@ py::array_t<float> PyLogits(PyModel& model, PySequence& sequence, const py::iter
   py::array_t<float> logits({ids.size(), static_cast<size_t>(model.config().vocab_size)});
   float* out = logits.mutable_data();
   model.Locked([&](Engine& engine) {
+    sequence.CheckNotHeld();
     CheckRoom(sequence.cache, ids.size());
     engine.Logits(sequence.cache, ids, out);
   });
@@ -550,7 +577,16 @@ void BindModel(py::module_& m) {
       .def_property_readonly("length", [](const PySequence& s) { return s.cache.length(); })
       .def_property_readonly("capacity", [](const PySequence& s) { return s.cache.capacity(); })
       .def("truncate", &PySequence::Truncate, py::arg("length"))
-      .def("clear", [](PySequence& s) { s.model->Locked([&](Engine&) { s.cache.Clear(); }); });
+      .def_property_readonly("shortest", &PySequence::Shortest)
+      .def("fork", &PySequence::Fork, py::arg("length"), py::arg("capacity"))
+      .def("hold", [](PySequence& s) { return s.model->Locked([&](Engine&) { return s.cache.Hold(); }); })
+      .def("release", [](PySequence& s) { return s.model->Locked([&](Engine&) { return s.cache.Release(); }); })
+      .def("clear", [](PySequence& s) {
+        s.model->Locked([&](Engine&) {
+          s.CheckNotHeld();
+          s.cache.Clear();
+        });
+      });
 
   py::class_<PyModel, std::shared_ptr<PyModel>>(m, "Model", py::is_final())
       .def(py::init<const py::object&, const py::object&, const py::object&, const std::optional<std::string>&>(),

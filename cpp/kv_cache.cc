@@ -29,10 +29,18 @@ void KVCache::Reserve(int count) {
     Layer& layer = layers_[static_cast<size_t>(i)];
     // One position of each block that the range touches, and its last.
     for (int position = length();; position = std::min(position + kBlockSlots, end - 1)) {
-      layer.blocks[static_cast<size_t>(Slot(i, position) / kBlockSlots)].Reserve(2 * kBlockSlots * kv_dim_);
+      MakeOwn(layer.blocks[static_cast<size_t>(Slot(i, position) / kBlockSlots)]);
       if (position == end - 1) break;
     }
   }
+}
+
+// Afterwards the block may be written to.
+void KVCache::MakeOwn(std::shared_ptr<KVBlock>& block) const {
+  if (block != nullptr && block.use_count() == 1) return;
+  auto own = std::make_shared<KVBlock>(block_size());
+  if (block != nullptr) std::copy_n(block->values.data(), block_size(), own->values.data());
+  block = std::move(own);
 }
 
 void KVCache::Advance(int count) {
@@ -41,16 +49,77 @@ void KVCache::Advance(int count) {
   longest_ = std::max(longest_, length);
 }
 
-bool KVCache::Truncate(int length) {
+int KVCache::OldestHeld(const Layer& layer) const {
+  return layer.wraps ? std::max(layer.oldest, longest_ - layer.num_slots) : layer.oldest;
+}
+
+// Whether the blocks have what the token at `length` sees.
+bool KVCache::Holds(int length) const {
+  if (length == 0) return true;
   for (const Layer& layer : layers_) {
-    // The next token, at `length`, sees back to this position; earlier ones will never be asked for again.
-    const int oldest_needed = std::max(0, length - layer.window + 1);
-    if (layer.wraps && length > 0 && longest_ - layer.num_slots > oldest_needed) return false;
+    // Positions before this one will never be asked for again.
+    const int oldest_needed = layer.window > 0 ? std::max(0, length - layer.window + 1) : 0;
+    if (OldestHeld(layer) > oldest_needed) return false;
   }
+  return true;
+}
+
+int KVCache::shortest() const {
+  int shortest = 1;
+  for (const Layer& layer : layers_) {
+    const int oldest = OldestHeld(layer);
+    if (oldest > 0) shortest = std::max(shortest, oldest + layer.window - 1);
+  }
+  return shortest;
+}
+
+bool KVCache::Truncate(int length) {
+  if (!Holds(length)) return false;
   length_.store(length, std::memory_order_relaxed);
   FreeBlocksFrom(length);
   if (length == 0) longest_ = 0;
   return true;
+}
+
+bool KVCache::Share(const KVCache& source, int length) {
+  assert(this->length() == 0 && length <= source.length() && length <= capacity_);
+  if (!source.Holds(length)) return false;
+  const int end = (length + kBlockSlots - 1) / kBlockSlots;  // of the blocks, counted from position 0 on
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    const Layer& from = source.layers_[i];
+    const int num_blocks = static_cast<int>(layer.blocks.size());
+    const int num_from = static_cast<int>(from.blocks.size());
+    layer.oldest = std::max(source.OldestHeld(from), (end - num_blocks) * kBlockSlots);
+    for (int b = layer.oldest / kBlockSlots; b < end; ++b) {
+      layer.blocks[static_cast<size_t>(b % num_blocks)] = from.blocks[static_cast<size_t>(b % num_from)];
+    }
+  }
+  length_.store(length, std::memory_order_relaxed);
+  longest_ = length;
+  return true;
+}
+
+size_t KVCache::Hold() {
+  if (held_.exchange(true)) return 0;
+  size_t bytes = 0;
+  for (const Layer& layer : layers_) {
+    for (const auto& block : layer.blocks) {
+      if (block != nullptr && block->holds++ == 0) bytes += block_size() * sizeof(float);
+    }
+  }
+  return bytes;
+}
+
+size_t KVCache::Release() {
+  if (!held_.exchange(false)) return 0;
+  size_t bytes = 0;
+  for (const Layer& layer : layers_) {
+    for (const auto& block : layer.blocks) {
+      if (block != nullptr && --block->holds == 0) bytes += block_size() * sizeof(float);
+    }
+  }
+  return bytes;
 }
 
 void KVCache::Clear() { Truncate(0); }
@@ -58,8 +127,9 @@ void KVCache::Clear() { Truncate(0); }
 void KVCache::FreeBlocksFrom(int length) {
   for (Layer& layer : layers_) {
     if (layer.wraps && length > 0) continue;  // a ring's blocks may hold older positions that are still seen
+    if (length == 0) layer.oldest = 0;
     for (size_t b = static_cast<size_t>((length + kBlockSlots - 1) / kBlockSlots); b < layer.blocks.size(); ++b) {
-      layer.blocks[b] = AlignedArray<float>();
+      layer.blocks[b].reset();
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "aligned.h"
@@ -14,11 +15,23 @@ namespace llmfw {
 // beyond their window, so that the first appended token still finds all that it sees.
 inline constexpr int kMaxChunkTokens = 512;
 
+// Keys [slots, kv_dim] of one layer, then values. Sequences with the same beginning share blocks; a block is written to
+// only by the one sequence that has it for itself.
+struct KVBlock {
+  explicit KVBlock(size_t size) : values(size) {}
+
+  AlignedArray<float> values;
+  std::atomic<int> holds{0};  // by sequences that are held, see KVCache::Hold
+};
+
 // Positions live in slots: a global layer has a slot a position, a sliding layer a ring of them. Slots come in blocks,
 // which are allocated when first needed, so a short text in a long cache costs little.
 class KVCache {
  public:
   KVCache(const GemmaConfig& config, int capacity);
+  KVCache(const KVCache&) = delete;
+  KVCache& operator=(const KVCache&) = delete;
+  ~KVCache() { Release(); }
 
   int capacity() const { return capacity_; }
   int length() const { return length_.load(std::memory_order_relaxed); }
@@ -51,6 +64,20 @@ class KVCache {
   bool Truncate(int length);
   void Clear();
 
+  // The shortest length above 0 that Truncate and Share can go back to: 1 until a ring has wrapped.
+  int shortest() const;
+
+  // Makes this empty cache one that holds the first `length` positions of `source` (of the same model, length <= its
+  // length and this capacity). Their memory is shared until one of the two writes to it. False, and nothing changes,
+  // where a ring of the source no longer holds what the token at `length` would see.
+  bool Share(const KVCache& source, int length);
+
+  // Marks the sequence as one that is kept for its memory's content; it may not change until Release. Both return the
+  // bytes that this adds to, or takes from, what all held sequences keep in memory together, shared blocks counted once.
+  size_t Hold();
+  size_t Release();
+  bool is_held() const { return held_.load(std::memory_order_relaxed); }
+
  private:
   static constexpr int kBlockSlots = 64;
 
@@ -58,7 +85,8 @@ class KVCache {
     int window = 0;      // 0: global
     int num_slots = 0;   // a multiple of kBlockSlots
     bool wraps = false;  // fewer slots than the sequence may have positions
-    std::vector<AlignedArray<float>> blocks;  // each: keys [kBlockSlots, kv_dim], then values
+    int oldest = 0;      // earlier positions were not shared by the sequence that this one began from
+    std::vector<std::shared_ptr<KVBlock>> blocks;
   };
 
   int Slot(int layer, int position) const { return position % layers_[static_cast<size_t>(layer)].num_slots; }
@@ -66,8 +94,13 @@ class KVCache {
     return static_cast<size_t>(Slot(layer, position) % kBlockSlots);
   }
   float* BlockOf(int layer, int position) {
-    return layers_[static_cast<size_t>(layer)].blocks[static_cast<size_t>(Slot(layer, position) / kBlockSlots)].data();
+    const Layer& l = layers_[static_cast<size_t>(layer)];
+    return l.blocks[static_cast<size_t>(Slot(layer, position) / kBlockSlots)]->values.data();
   }
+  size_t block_size() const { return 2 * kBlockSlots * kv_dim_; }
+  void MakeOwn(std::shared_ptr<KVBlock>& block) const;
+  int OldestHeld(const Layer& layer) const;
+  bool Holds(int length) const;
   void FreeBlocksFrom(int length);
 
   const int capacity_;
@@ -75,6 +108,7 @@ class KVCache {
   // Read without a lock by Python's `length`; written only inside a step.
   std::atomic<int> length_{0};
   int longest_ = 0;  // since the last Clear: a ring holds positions from longest_ - num_slots on
+  std::atomic<bool> held_{false};
   std::vector<Layer> layers_;
 };
 

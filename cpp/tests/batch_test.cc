@@ -142,6 +142,9 @@ class ModelTest {
   void Run() {
     ChunksAreTheWhole();
     RingsWrapAndTruncate();
+    ForksGoTheirOwnWays();
+    ForksOfWrappedRings();
+    HeldBytesCountOnce();
     BatchIsAlone();
     ClearedIsFresh();
   }
@@ -184,6 +187,67 @@ class ModelTest {
     const std::vector<float> fresh = FreshLogits(changed);
     CHECK(Near(Logits(cache, more), std::span(fresh).last(more.size() * kVocab), tolerance_));
     CHECK(cache.Truncate(0));
+  }
+
+  // What a fork and its source append stays their own, block by block.
+  void ForksGoTheirOwnWays() {
+    const std::vector<int> tokens = Tokens(200, 6);
+    for (const int length : {1, 63, 64, 100, 200}) {
+      KVCache source(config_, kCapacity);
+      Logits(source, tokens);
+      KVCache fork(config_, 400);
+      CHECK(fork.Share(source, length));
+      CHECK(fork.length() == length);
+      const std::vector<int> mine = Tokens(150, 7);
+      const std::vector<int> theirs = Tokens(170, 8);
+      CHECK(Near(Logits(fork, mine), After(tokens, length, mine), tolerance_));
+      CHECK(Near(Logits(source, theirs), After(tokens, 200, theirs), tolerance_));
+    }
+  }
+
+  // Behind a window only what a ring still has can be gone on from, also in a fork of a fork, of any capacity.
+  void ForksOfWrappedRings() {
+    const std::vector<int> tokens = Tokens(1300, 2);
+    KVCache source(config_, kCapacity);
+    Logits(source, tokens);
+    const int shortest = source.shortest();
+    CHECK(shortest > 700 && shortest <= 1300 - kMaxChunkTokens);
+    KVCache none(config_, kCapacity);
+    CHECK(!none.Share(source, shortest - 1) && none.length() == 0);
+    for (const int capacity : {1290, kCapacity, 2048}) {
+      KVCache fork(config_, capacity);
+      CHECK(fork.Share(source, 1200));
+      CHECK(fork.shortest() <= shortest + kMaxChunkTokens && fork.shortest() <= 1200);
+      KVCache second(config_, 1999);
+      CHECK(second.Share(fork, fork.shortest()));
+      const std::vector<int> more = Tokens(80, 3);
+      CHECK(Near(Logits(second, more), After(tokens, fork.shortest(), more), tolerance_));
+      CHECK(Near(Logits(fork, more), After(tokens, 1200, more), tolerance_));
+    }
+    const std::vector<int> more = Tokens(40, 3);
+    CHECK(Near(Logits(source, more), After(tokens, 1300, more), tolerance_));
+  }
+
+  void HeldBytesCountOnce() {
+    KVCache source(config_, kCapacity);
+    Logits(source, Tokens(130, 6));
+    KVCache fork(config_, kCapacity);
+    CHECK(fork.Share(source, 128));
+    const size_t all = source.Hold();
+    CHECK(all > 0 && source.is_held() && source.Hold() == 0);
+    CHECK(fork.Hold() == 0);
+    const size_t partial = source.Release();
+    CHECK(partial > 0 && partial < all);
+    CHECK(fork.Release() == all - partial);
+  }
+
+  // The logits of `more` behind the first `length` of `tokens`.
+  std::vector<float> After(std::span<const int> tokens, int length, std::span<const int> more) {
+    std::vector<int> text(tokens.begin(), tokens.begin() + length);
+    text.insert(text.end(), more.begin(), more.end());
+    std::vector<float> logits = FreshLogits(text);
+    logits.erase(logits.begin(), logits.begin() + static_cast<ptrdiff_t>(length) * kVocab);
+    return logits;
   }
 
   // Five prompts in one step: the one without a sampler has no result, the others that which they have alone.

@@ -139,6 +139,8 @@ class LLMConfig(BaseModel):
     quantization: str | None = None
     memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
     num_threads: Positive = Field(default_factory=_num_cores)
+    # memory for texts that a local model has read, per model; None: an eighth of the machine's, 4 at most; 0: none
+    prefix_cache_gb: Annotated[float, Field(ge=0, lt=1e6)] | None = None
     # performance; times in seconds, None is no limit
     max_concurrent_requests: Positive | dict[str, Positive] = DEFAULT_CONCURRENCY  # per model
     max_queue: Annotated[int, Field(ge=0)] = 1000  # waiting requests, per model
@@ -229,6 +231,7 @@ def _merge(yaml_path: str | os.PathLike[str] | None, values: Mapping[str, Any]) 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "models": (
         "models_dir", "auto_discover_models", "default_model", "quantization", "memory_limit_gb", "num_threads",
+        "prefix_cache_gb",
     ),
     "performance": (
         "max_concurrent_requests", "max_queue", "default_timeout", "attempt_timeout", "connect_timeout",

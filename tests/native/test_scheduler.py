@@ -17,7 +17,8 @@ pytest.importorskip("llm_framework.native._native")
 from llm_framework.errors import ProviderUnavailableError, StructuredOutputError
 from llm_framework.native._native import Row, Sampled, Sampler
 from llm_framework.native.model import NativeModel, open_model
-from llm_framework.native.scheduler import Generation, Scheduler, Slot, TokenEvent, plan_step, rotate_prefills
+from llm_framework.native.policy import PrefillBudget
+from llm_framework.native.scheduler import Generation, Scheduler, TokenEvent
 from llm_framework.types import GenerationConfig
 
 LONG = 2000  # more tokens than any test waits for, and all that the model has room for
@@ -69,7 +70,7 @@ def gate(model: NativeModel) -> Gate:
 @pytest.fixture
 def scheduler(gate: Gate) -> Iterator[Scheduler]:
     """A scheduler with room for four requests at once, and small pieces of prompts."""
-    opened = Scheduler(gate, Row, max_batch=4, prefill_tokens=8, name="tiny")
+    opened = Scheduler(gate, Row, max_batch=4, budget=PrefillBudget(8), name="tiny")
     yield opened
     gate.opened.set()
     opened.close()
@@ -92,34 +93,6 @@ async def tokens(generation: Generation) -> list[int]:
 async def idle(scheduler: Scheduler) -> None:
     """Wait until nothing waits or runs."""
     assert await asyncio.to_thread(scheduler.wait_idle, 20)
-
-
-# -------------------------------------------------------------------------------------------------------------- policy
-def waiting(num_tokens: int) -> Generation:
-    """A request whose prompt has `num_tokens` left to be read."""
-    return Generation([7] * num_tokens, Sampler(0), 10, frozenset())
-
-
-def decoding() -> Generation:
-    """A request that decodes."""
-    generation = waiting(1)
-    generation.decoding = True
-    return generation
-
-
-async def test_everyone_who_decodes_takes_part_and_prompts_share_the_rest() -> None:
-    """A step has one token of each request that decodes, and pieces of prompts up to the limit, in order."""
-    a, b, c, d = decoding(), waiting(5), waiting(20), waiting(3)
-    assert plan_step([b, a, c, d], prefill_tokens=8) == [Slot(a, 1, True), Slot(b, 5, True), Slot(c, 3, False)]
-
-
-async def test_prompts_take_turns() -> None:
-    """A prompt that had its share goes behind those that had none, so short ones do not wait for a long one."""
-    long, short, other = waiting(100), waiting(3), decoding()
-    slots = plan_step([long, other, short], prefill_tokens=8)
-    order = rotate_prefills([long, other, short], slots)
-    assert order == [other, short, long]
-    assert plan_step(order, prefill_tokens=8) == [Slot(other, 1, True), Slot(short, 3, True), Slot(long, 5, False)]
 
 
 # ------------------------------------------------------------------------------------------------------------ requests

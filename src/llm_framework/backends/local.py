@@ -84,7 +84,7 @@ class LocalBackend(ModelBackend):
         finally:
             generation.cancel()
         timings = _timings(generation, started, load_seconds)
-        usage = Usage(len(prompt), answer.num_tokens)
+        usage = Usage(len(prompt), answer.num_tokens, cached_tokens=generation.cached_tokens)
         yield answer.last_chunk(generation.finish_reason == "length", usage, timings)
 
     async def count_tokens(self, request: InferenceRequest) -> int:

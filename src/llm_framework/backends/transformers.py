@@ -17,6 +17,7 @@ from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyErr
 from ..native.model import recommended_sampling
 from ..native.scheduler import Scheduler
 from ..registry.discovery import CONTEXT_NAMES
+from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..types import GenerationConfig
 from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 
@@ -105,7 +106,7 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
         engine=engine,
         tokenizer=tokenizer,
         scheduler=Scheduler(
-            engine, TorchRow, name=model_info.name, max_batch=max_batch, prefill_tokens=engine.prefill_tokens
+            engine, TorchRow, name=model_info.name, max_batch=max_batch, budget=_budget(engine.prefill_tokens)
         ),
         template=choose_template(source, tokenizer, eos_ids, model_info),
         dialect=dialect,
@@ -116,6 +117,11 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
         recommended=recommended_sampling(_json(folder / "generation_config.json")),
         constraints=choose_constraints(dialect, tokenizer, vocab_size, eos_ids),
     )
+
+
+def _budget(prefill_tokens: int) -> PrefillBudget:
+    """Prompts in pieces that keep other answers going, but for models that take them only as a whole."""
+    return PrefillBudget(prefill_tokens, stall_seconds=None if prefill_tokens == WHOLE_PROMPTS else STALL_SECONDS)
 
 
 # ------------------------------------------------------------------------------------------------- before the loading

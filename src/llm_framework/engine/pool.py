@@ -139,7 +139,7 @@ def backend_settings(info: ModelInfo, config: LLMConfig) -> dict[str, Any]:
     settings["max_concurrent_requests"] = config.concurrency_of(info.name, info.backend_type)
     if info.is_local:
         settings |= {"num_threads": config.num_threads, "quantization": config.quantization}
-        settings["memory_limit_gb"] = config.memory_limit_gb
+        settings |= {"memory_limit_gb": config.memory_limit_gb, "prefix_cache_gb": config.prefix_cache_gb}
     if given or not info.is_local:
         settings["api_key"] = secrets.resolve_api_key(provider, given)
     return settings

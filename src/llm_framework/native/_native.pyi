@@ -97,6 +97,20 @@ class Sequence:
         overwritten positions that the shorter text needs."""
 
     def clear(self) -> None: ...
+    @property
+    def shortest(self) -> int:
+        """The shortest length above 0 that `truncate` and `fork` can go back to; 1 until a window's ring has wrapped."""
+
+    def fork(self, length: int, capacity: int) -> Sequence | None:
+        """A new sequence that begins with the first `length` tokens of this one. The memory is shared until one of the
+        two writes to it. None where a sliding window's ring has overwritten what that needs."""
+
+    def hold(self) -> int:
+        """Keep the sequence as it is: it cannot change until `release`. Returns the bytes by which what all held
+        sequences occupy together grew; memory that is shared counts once."""
+
+    def release(self) -> int:
+        """The reverse of `hold`, and the bytes by which what all held sequences occupy shrank."""
 
 @final
 class Sampler:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from ..backends.local import LocalBackend, LocalModel, choose_constraints, choose_template
 from ..decoding.chat_template import SpecialGuard
 from ..decoding.dialects import choose_dialect
-from ..errors import ModelLoadError
+from ..errors import InvalidRequestError, ModelLoadError
 from ..types import GenerationConfig
+from .memory import usable_memory
 from .model import NativeModel, open_model
-from .scheduler import Scheduler
+from .scheduler import MAX_BATCH, Scheduler
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo
@@ -25,7 +26,8 @@ class GemmaNativeBackend(LocalBackend):
     """A Gemma model on this machine's processor.
 
     `settings`: `num_threads` (default: every core), `config` and `tokenizer` (paths, for files that carry none),
-    `max_batch` (requests that decode at once). Requests may come from several event loops at the same time; they share
+    `max_batch` (requests that decode at once), `prefix_cache_gb` (memory for texts that were read, so that a prompt that
+    begins like an earlier one is not read again; default: an eighth of the memory, 4 at most; 0: none). Requests may come from several event loops at the same time; they share
     the passes over the weights. Closing a stream stops its work before the next token.
     """
 
@@ -67,7 +69,13 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> LoadedModel:
     try:
         tokenizer = model.require_tokenizer()
         template = choose_template(model.chat_template, tokenizer, model.config.eos_ids, model_info)
-        scheduler = Scheduler(model.engine, Row, name=model_info.name, max_batch=settings.get("max_batch") or 64)
+        scheduler = Scheduler(
+            model.engine,
+            Row,
+            name=model_info.name,
+            max_batch=settings.get("max_batch") or MAX_BATCH,
+            prefix_cache_bytes=_prefix_cache_bytes(settings, model_info.name),
+        )
     except BaseException:
         model.close()
         raise
@@ -87,3 +95,12 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> LoadedModel:
         recommended=model.default_sampling,
         constraints=choose_constraints(dialect, tokenizer, model.config.vocab_size, model.config.eos_ids),
     )
+
+
+def _prefix_cache_bytes(settings: Mapping[str, Any], name: str) -> int:
+    given = settings.get("prefix_cache_gb")
+    if given is None:
+        return min(usable_memory() // 8, 4 << 30)
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < 1e6:
+        raise InvalidRequestError(f"prefix_cache_gb is {given!r}; it must be a number of gigabytes, 0 or more", model=name)
+    return int(given * 1e9)
