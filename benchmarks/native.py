@@ -215,9 +215,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=24, help="decoded a round")
     parser.add_argument("--prompt", type=int, default=512, help="tokens of prefill")
     parser.add_argument("--model", type=Path, help="a GGUF file of your own instead")
-    parser.add_argument(
-        "--folder", type=Path, help="where the files are kept (default: a temporary one)"
-    )
+    parser.add_argument("--folder", type=Path, help="where the files are kept (default: a temporary one)")
     parser.add_argument("--peer-python", help="the Python that has llama-cpp-python (default: this one)")
     parser.add_argument("--json", type=Path, help="write the rows here")
     parser.add_argument("--plot", type=Path, help="draw the rows here (PNG, SVG)")

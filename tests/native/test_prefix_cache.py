@@ -302,7 +302,8 @@ async def test_random_conversations_say_the_same_with_little_room(model: NativeM
     try:
         for _ in range(6):
             prompts = [
-                chooser.choice(starts)[: chooser.randrange(10, 700)] + tokens_of(chooser.randrange(1, 60), chooser.random())
+                chooser.choice(starts)[: chooser.randrange(10, 700)]
+                + tokens_of(chooser.randrange(1, 60), chooser.random())
                 for _ in range(4)
             ]
             shared = await asyncio.gather(*(answer(submit(scheduler, prompt, 6)) for prompt in prompts))

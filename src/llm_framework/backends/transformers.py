@@ -15,9 +15,9 @@ from ..decoding.chat_template import SpecialGuard
 from ..decoding.dialects import choose_dialect
 from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyError, ModelLoadError
 from ..native.model import recommended_sampling
+from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..native.scheduler import Scheduler
 from ..registry.discovery import CONTEXT_NAMES
-from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..types import GenerationConfig
 from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 

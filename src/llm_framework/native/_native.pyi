@@ -6,7 +6,7 @@ raises `ValueError`; nothing aborts the process.
 
 from collections.abc import Mapping
 from collections.abc import Sequence as Seq
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray

@@ -102,5 +102,7 @@ def _prefix_cache_bytes(settings: Mapping[str, Any], name: str) -> int:
     if given is None:
         return min(usable_memory() // 8, 4 << 30)
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 <= given < 1e6:
-        raise InvalidRequestError(f"prefix_cache_gb is {given!r}; it must be a number of gigabytes, 0 or more", model=name)
+        raise InvalidRequestError(
+            f"prefix_cache_gb is {given!r}; it must be a number of gigabytes, 0 or more", model=name
+        )
     return int(given * 1e9)
