@@ -239,51 +239,50 @@ void Gemma::AttendPart(const Ops& ops, int layer, const Chunk& chunk, const Atte
   const int end = chunk.position + part.token_end;
   const int num_keys = end - begin;
 
-  // visit(token, head, its row of scores) for each query of the part that sees `position`; scores[i] is for begin + i.
-  const auto for_queries_seeing = [&](int position, const auto& visit) {
-    const int num_heads = part.head_end - part.head_begin;
+  const int num_heads = part.head_end - part.head_begin;
+  // The scores of a token and head: one for each of the keys, whether the token sees it or not.
+  const auto scores_of = [&](int token, int head) {
+    const ptrdiff_t query = static_cast<ptrdiff_t>(token - part.token_begin) * num_heads + (head - part.head_begin);
+    return scores + query * num_keys;
+  };
+  const ptrdiff_t scores_stride = static_cast<ptrdiff_t>(num_heads) * num_keys;  // from token to token
+  // visit(token, number of tokens, head): the part's tokens that see something of `count` keys from `position` on.
+  const auto for_queries_seeing = [&](int position, int count, const auto& visit) {
     const int first = std::max(part.token_begin, position - chunk.position);
-    const int last = window > 0 ? std::min<int>(part.token_end, position - chunk.position + window) : part.token_end;
-    for (int token = first; token < last; ++token) {
-      for (int h = 0; h < num_heads; ++h) {
-        const ptrdiff_t query = static_cast<ptrdiff_t>(token - part.token_begin) * num_heads + h;
-        visit(chunk.row + token, part.head_begin + h, scores + query * num_keys);
-      }
-    }
+    const int past = position + count - 1 + window - chunk.position;  // with a window: the first that sees none of them
+    const int last = window > 0 ? std::min(part.token_end, past) : part.token_end;
+    for (int head = part.head_begin; head < part.head_end && first < last; ++head) visit(first, last - first, head);
   };
 
   chunk.cache->ForEachStretch(layer, begin, end, [&](int position, int count, const float* keys, const float*) {
-    for (int i = 0; i < count; ++i) {
-      const float* key = keys + static_cast<ptrdiff_t>(i) * kv_dim + kv_offset;
-      for_queries_seeing(position + i, [&](int row, int head, float* query_scores) {
-        const float* query = Row(act.qkv, row, config_.qkv_dim()) + weights_.qkv_offsets.q[static_cast<size_t>(head)];
-        query_scores[position + i - begin] = kernels.dot(query, key, d);
-      });
-    }
+    for_queries_seeing(position, count, [&](int token, int num_tokens, int head) {
+      const float* queries =
+          Row(act.qkv, chunk.row + token, config_.qkv_dim()) + weights_.qkv_offsets.q[static_cast<size_t>(head)];
+      kernels.dot_rows(queries, config_.qkv_dim(), num_tokens, keys + kv_offset, kv_dim, count, d,
+                       scores_of(token, head) + (position - begin), scores_stride);
+    });
   });
 
-  float* query_scores = scores;
   for (int token = part.token_begin; token < part.token_end; ++token) {
     const int first = FirstSeen(chunk.position + token, window) - begin;
-    const int count = chunk.position + token + 1 - begin - first;
-    for (int head = part.head_begin; head < part.head_end; ++head, query_scores += num_keys) {
-      if (config_.attention_softcap > 0.0f) {
-        kernels.softcap(query_scores + first, config_.attention_softcap, count);
-      }
-      kernels.softmax(query_scores + first, count);
+    const int past = chunk.position + token + 1 - begin;
+    for (int head = part.head_begin; head < part.head_end; ++head) {
+      float* seen = scores_of(token, head);
+      if (config_.attention_softcap > 0.0f) kernels.softcap(seen + first, config_.attention_softcap, past - first);
+      kernels.softmax(seen + first, past - first);
+      std::fill(seen, seen + first, 0.0f);
+      std::fill(seen + past, seen + num_keys, 0.0f);
       float* out = Row(act.attended, chunk.row + token, config_.q_dim()) + static_cast<ptrdiff_t>(head) * d;
       std::fill(out, out + d, 0.0f);
     }
   }
 
   chunk.cache->ForEachStretch(layer, begin, end, [&](int position, int count, const float*, const float* values) {
-    for (int i = 0; i < count; ++i) {
-      const float* value = values + static_cast<ptrdiff_t>(i) * kv_dim + kv_offset;
-      for_queries_seeing(position + i, [&](int row, int head, const float* weights) {
-        float* out = Row(act.attended, row, config_.q_dim()) + static_cast<ptrdiff_t>(head) * d;
-        kernels.axpy(weights[position + i - begin], value, out, d);
-      });
-    }
+    for_queries_seeing(position, count, [&](int token, int num_tokens, int head) {
+      float* out = Row(act.attended, chunk.row + token, config_.q_dim()) + static_cast<ptrdiff_t>(head) * d;
+      kernels.add_rows(scores_of(token, head) + (position - begin), scores_stride, num_tokens, values + kv_offset,
+                       kv_dim, count, d, out, config_.q_dim());
+    });
   });
 }
 

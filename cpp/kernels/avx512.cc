@@ -30,6 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "avx512_attention.h"
 #include "avx512_groups.h"
 #include "avx512_int8.h"
 #include "kernels.h"
@@ -867,6 +868,8 @@ constexpr KernelTable kTable = {
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,
+    .dot_rows = avx512::DotRows,
+    .add_rows = avx512::AddRows,
     .rms_norm = RmsNorm,
     .gelu_mul = GeluMul,
     .softcap = SoftCap,

@@ -36,6 +36,12 @@ struct KernelTable {
 
   float (*dot)(const float* a, const float* b, int n);
   void (*axpy)(float a, const float* x, float* y, int n);  // y += a * x
+  // Attention. y[i * ldy + j] = a_i . b_j for the rows a_i [m, k] and b_j [n, k], `lda` and `ldb` apart.
+  void (*dot_rows)(const float* a, ptrdiff_t lda, int m, const float* b, ptrdiff_t ldb, int n, int k, float* y,
+                   ptrdiff_t ldy);
+  // y_i += sum over j of w[i * ldw + j] * v_j, for the rows y_i [m, k] and v_j [n, k]; j in order.
+  void (*add_rows)(const float* w, ptrdiff_t ldw, int m, const float* v, ptrdiff_t ldv, int n, int k, float* y,
+                   ptrdiff_t ldy);
   // y = x / sqrt(mean(x^2) + eps) * (1 + weight); y may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, float* y, int n);
   // y = gelu_tanh(gate) * up; y may be gate.

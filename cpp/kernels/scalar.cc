@@ -112,6 +112,20 @@ void Axpy(float a, const float* x, float* y, int n) {
   for (int i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
+void DotRows(const float* a, ptrdiff_t lda, int m, const float* b, ptrdiff_t ldb, int n, int k, float* y,
+             ptrdiff_t ldy) {
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < n; ++j) y[i * ldy + j] = Dot(a + i * lda, b + j * ldb, k);
+  }
+}
+
+void AddRows(const float* w, ptrdiff_t ldw, int m, const float* v, ptrdiff_t ldv, int n, int k, float* y,
+             ptrdiff_t ldy) {
+  for (int i = 0; i < m; ++i) {
+    for (int j = 0; j < n; ++j) Axpy(w[i * ldw + j], v + j * ldv, y + i * ldy, k);
+  }
+}
+
 void RmsNorm(const float* x, const float* weight, float eps, float* y, int n) {
   const double mean_square = DotDouble(x, x, n) / n;
   const auto inverse = static_cast<float>(1.0 / std::sqrt(mean_square + static_cast<double>(eps)));
@@ -160,6 +174,8 @@ constexpr KernelTable kTable = {
     .decode_row = DecodeRow,
     .dot = Dot,
     .axpy = Axpy,
+    .dot_rows = DotRows,
+    .add_rows = AddRows,
     .rms_norm = RmsNorm,
     .gelu_mul = GeluMul,
     .softcap = SoftCap,

@@ -386,6 +386,50 @@ void CheckLinear(const KernelTable& table, int n, Random& random) {
   CHECK(b[Size(n)] == before[Size(n)], "%s axpy writes past the end, n=%d", table.isa, n);
 }
 
+// Some rows of `a` times some of `b`, then these as weights of rows of `v`; a row alone gives the same to the bit.
+void CheckAttention(const KernelTable& table, int m, int n, int k, Random& random) {
+  const ptrdiff_t lda = k + 5;
+  const ptrdiff_t ldb = k + 2;
+  const ptrdiff_t ldy = n + 3;
+  const std::vector<float> a = random.Vector(static_cast<int>(lda) * m, -2.0f, 2.0f);
+  const std::vector<float> b = random.Vector(static_cast<int>(ldb) * n, -2.0f, 2.0f);
+  std::vector<float> y(Size(m) * static_cast<size_t>(ldy), kUntouched);
+  table.dot_rows(a.data(), lda, m, b.data(), ldb, n, k, y.data(), ldy);
+  std::vector<float> out = random.Vector(static_cast<int>(lda) * m, -1.0f, 1.0f);
+  const std::vector<float> before = out;
+  table.add_rows(y.data(), ldy, m, b.data(), ldb, n, k, out.data(), lda);
+  std::vector<float> alone(Size(n));
+  for (int i = 0; i < m; ++i) {
+    const float* weights = y.data() + i * ldy;
+    for (int j = 0; j < n; ++j) {
+      double sum = 0.0;
+      for (int c = 0; c < k; ++c) sum += static_cast<double>(a[Size(i) * static_cast<size_t>(lda) + Size(c)]) *
+                                         static_cast<double>(b[Size(j) * static_cast<size_t>(ldb) + Size(c)]);
+      CHECK(Near(weights[j], sum, 0.0, 1e-6 * 4 * k), "%s dot_rows m=%d n=%d k=%d", table.isa, m, n, k);
+    }
+    CHECK(weights[n] == kUntouched, "%s dot_rows writes past a row, n=%d", table.isa, n);
+    table.dot_rows(a.data() + i * lda, lda, 1, b.data(), ldb, n, k, alone.data(), n);
+    CHECK(std::equal(alone.begin(), alone.end(), weights), "%s dot_rows: row %d of %d depends on others", table.isa, i, m);
+    std::vector<float> row(before.begin() + i * lda, before.begin() + i * lda + k);
+    table.add_rows(weights, ldy, 1, b.data(), ldb, n, k, row.data(), k);
+    CHECK(std::equal(row.begin(), row.end(), out.begin() + i * lda), "%s add_rows: row %d depends on others", table.isa, i);
+    for (int c = 0; c < k; ++c) {
+      double sum = static_cast<double>(before[static_cast<size_t>(i * lda) + Size(c)]);
+      double magnitude = std::abs(sum);
+      for (int j = 0; j < n; ++j) {
+        const double term = static_cast<double>(weights[j]) * static_cast<double>(b[static_cast<size_t>(j * ldb) + Size(c)]);
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      CHECK(Near(row[Size(c)], sum, 0.0, 1e-6 * magnitude), "%s add_rows m=%d n=%d k=%d", table.isa, m, n, k);
+    }
+    for (int c = k; c < lda; ++c) {
+      const size_t at = static_cast<size_t>(i * lda) + Size(c);
+      CHECK(out[at] == before[at], "%s add_rows writes past a row, k=%d", table.isa, k);
+    }
+  }
+}
+
 void CheckRmsNorm(const KernelTable& table, int n, Random& random) {
   std::vector<float> x = random.Vector(n + 1, -30.0f, 30.0f);
   const std::vector<float> before = x;
@@ -460,6 +504,9 @@ void TestVectorOperations(const std::vector<const KernelTable*>& tables) {
       CheckLinear(*table, n, random);
       CheckRmsNorm(*table, n, random);
       for (const float range : {0.01f, 1.0f, 6.0f, 80.0f}) CheckCurves(*table, n, range, random);
+    }
+    for (const int k : {1, 15, 16, 40, 64, 128, 256}) {
+      for (const int m : {1, 2, 3, 4, 8}) CheckAttention(*table, m, 3 * m, k, random);
     }
     CheckExtremes(*table);
     CHECK(table->dot(nullptr, nullptr, 0) == 0.0f, "%s", table->isa);

@@ -305,7 +305,7 @@ def test_a_model_that_says_no_sampling_is_greedy(hf_folder: Callable[..., Path])
 
 def test_options_that_are_not_there(bundled_path: Path) -> None:
     """A quantisation is refused as unsupported, a senseless number of threads as invalid."""
-    with pytest.raises(UnsupportedFeatureError, match="quantization"):
+    with pytest.raises(InvalidRequestError, match="quantization"):
         open_model(bundled_path, quantization="sfp")
     with pytest.raises(InvalidRequestError, match="num_threads"):
         open_model(bundled_path, num_threads=0)
