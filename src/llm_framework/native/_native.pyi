@@ -44,8 +44,8 @@ def pack_tensor(tensor: Tensor, type: str, out: Any = None, num_threads: int = 0
 
     Returns `out`, or a new array of bytes where it is None; ceil(rows / 16) * ceil(cols / 64) * 1088 ("q8p") or 576
     ("q4p") bytes, fastest to read where they begin at a multiple of 64. The result stands for the same rows, columns
-    and scale: `(packed, type, rows, cols, scale)` is a tensor. From "q8_0" to "q8p" and "q4_0" to "q4p" nothing is lost;
-    other types are rounded. Raises `ValueError` for a type that cannot be packed or an `out` of another size.
+    and scale: `(packed, type, rows, cols, scale)` is a tensor. From "q8_0" to "q8p" and from "q4_0" to "q4p" nothing is
+    lost; other types are rounded. Raises `ValueError` for a type that cannot be packed or an `out` of another size.
     """
 
 def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
