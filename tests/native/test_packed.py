@@ -19,7 +19,7 @@ TOKENS = list(np.random.default_rng(2).integers(0, VOCAB, 45))
 # Root mean square error of the logits over their standard deviation, against float32 on the same (decoded) weights.
 # With few rows activations are integers of 16 bits; with many, outside of attention, of 8 bits by groups of 32.
 DECODE_BUDGET = 2e-4
-PREFILL_BUDGET = 1.5e-2
+PREFILL_BUDGET = 2e-2
 
 
 def as_f32(values: Floats) -> tuple[Any, str, int, int, float]:
@@ -140,11 +140,17 @@ def test_packing_refuses_what_it_cannot_do(weights: dict[str, Floats]) -> None:
     """An unknown type, a packed tensor and a buffer that is too small, too large or read-only are value errors."""
     tensor = as_f32(weights["embedding"])
     size = 19 * 2 * BLOCK_BYTES["q8p"]
-    for arguments in [
-        (tensor, "q8_0"), (tensor, "no such type"), (packed(tensor, "q8p"), "q8p"), (tensor, "q8p", bytearray(size - 1)),
-        (tensor, "q8p", bytearray(size + 1)), (tensor, "q8p", bytes(size)), (tensor, "q8p", 5),
-    ]:  # fmt: skip
-        with pytest.raises(ValueError):
+
+    def refuses(match: str, *arguments: Any) -> None:
+        with pytest.raises(ValueError, match=match):
             _native.pack_tensor(*arguments)
-    with pytest.raises(ValueError):
+
+    refuses('must be "q8p" or "q4p"', tensor, "q8_0")
+    refuses("must be one of", tensor, "no such type")
+    refuses("packed already", packed(tensor, "q8p"), "q8p")
+    refuses("takes", tensor, "q8p", bytearray(size - 1))
+    refuses("takes", tensor, "q8p", bytearray(size + 1))
+    refuses("writable buffer", tensor, "q8p", bytes(size))
+    refuses("writable buffer", tensor, "q8p", 5)
+    with pytest.raises(ValueError, match="takes"):
         _native.decode_tensor((bytes(size - 1), "q8p", VOCAB, DIM, 1.0))
