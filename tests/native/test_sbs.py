@@ -294,14 +294,6 @@ def test_heads_of_a_grouped_type_are_joined(sbs_writer: Any, tmp_path: Path) -> 
     np.testing.assert_allclose(logits[0], logits[1], atol=1e-4)
 
 
-def test_a_file_from_before_2025_is_told_apart(sbs_writer: Any, tmp_path: Path) -> None:
-    """A file without config and table is refused with the words that its owner needs."""
-    path = tmp_path / "old.sbs"
-    path.write_bytes(sbs_writer.container({"Bc_embedding": bytes(512), "$qkv_ein_0": bytes(256)}, version=1))
-    with pytest.raises(ModelLoadError, match="generation before 2025"):
-        open_model(path)
-
-
 def test_a_given_config_replaces_the_files_own(sbs_writer: Any, hf_config: Any, tmp_path: Path) -> None:
     """`config` in Hugging Face's form describes an .sbs file; the layout of its tensors stays the file's."""
     path = tmp_path / "m.sbs"

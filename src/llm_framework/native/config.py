@@ -84,8 +84,8 @@ def read_config(file: ModelFile) -> ModelConfig:
     else:
         config = config_from_hf(file.hf_config or {}, file.path, file.generation_config)
         if file.format == "sbs":  # the sizes are the config's, the layout is the file's
-            scale = _round_to_bf16(config.embedding_scale)
-            config = replace(config, qkv_layout="kv_interleaved", tied_embeddings=True, embedding_scale=scale)
+            scale, layout = _round_to_bf16(config.embedding_scale), _sbs_qkv_layout(config, file)
+            config = replace(config, qkv_layout=layout, tied_embeddings=True, embedding_scale=scale)
     _check(config, file.path)
     return replace(config, weight_type=narrowest_type(file.tensors.values()), chat_template=file.chat_template)
 
@@ -372,6 +372,12 @@ def config_from_sbs(raw: SbsConfig, path: Path) -> ModelConfig:
         bos_id=2,
         eos_ids=frozenset(eos for eos in raw.eos_ids if 0 <= eos < raw.vocab_size),
     )
+
+
+def _sbs_qkv_layout(config: ModelConfig, file: ModelFile) -> str:
+    """How the rows of q, k and v lie: in Gemma 1's 7B, which has a key/value head a query head, head by head."""
+    is_7b = config.family == "gemma1" and config.num_heads == config.num_kv_heads and "qkv_ein_0" in file.tensors
+    return "per_head" if is_7b else "kv_interleaved"
 
 
 def _sbs_layer(raw: SbsConfig, path: Path) -> Any:

@@ -6,7 +6,7 @@ projectors) is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -108,12 +108,18 @@ def _hf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
 
 # ---------------------------------------------------------------------------------------------------------------- sbs
 def _collect_sbs(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    return sbs_tensors(config, file.tensors, shapes)
+
+
+def sbs_tensors(config: ModelConfig, present: Container[str], shapes: _Shapes | None = None) -> Iterable[_Wanted]:
+    """(engine name, file name, shape) of every tensor of the config, in the forms of those that are `present`."""
+    shapes = shapes or _Shapes(config)
     yield "embedding", "c_embedding", shapes.embedding
     yield "final_norm", "c_final_norm", shapes.norm
     for layer in range(config.num_layers):
 
         def has(base: str, layer: int = layer) -> bool:
-            return f"{base}_{layer}" in file.tensors
+            return f"{base}_{layer}" in present
 
         for engine_name, base, shape in _sbs_layer(config, shapes, has):
             yield f"layers.{layer}.{engine_name}", f"{base}_{layer}", shape

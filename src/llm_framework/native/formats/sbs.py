@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .model_file import ModelFile
+from .sbs_bare import is_bare, read_bare, tokenizer_beside
 from .view import TensorView, fault, map_file
 
 MAGIC = b"SBS\n"
@@ -22,15 +23,16 @@ MAX_STRING_WORDS = 64
 MAX_ITEMS = 65536
 NO_TOKENIZER = b"unavailable"
 
-# The file's code of a tensor type -> (our name, bytes a value). A codec for another one would be announced here and in
-# ENGINE_TYPES; "nuq" and "i8" have side tables, so their size is a function of the count.
-_TYPES: dict[int, tuple[str, Callable[[int], int]]] = {
-    1: ("f32", lambda count: 4 * count),
-    2: ("bf16", lambda count: 2 * count),
-    3: ("sfp", lambda count: count),
-    4: ("nuq", lambda count: 16 * -(-count // 256) + -(-count // 2)),
-    8: ("i8", lambda count: 4 * -(-count // 128) + count),
+# The bytes of a tensor of so many values, by type; "nuq" and "i8" have side tables.
+NUM_BYTES: dict[str, Callable[[int], int]] = {
+    "f32": lambda count: 4 * count,
+    "bf16": lambda count: 2 * count,
+    "sfp": lambda count: count,
+    "nuq": lambda count: 16 * -(-count // 256) + -(-count // 2),
+    "i8": lambda count: 4 * -(-count // 128) + count,
 }
+TYPE_CODES = {"f32": 1, "bf16": 2, "sfp": 3, "nuq": 4, "i8": 8}
+_TYPES = {code: kind for kind, code in TYPE_CODES.items()}
 _ELEMENT_BYTES = {1: 4, 2: 2, 3: 1, 4: 1, 8: 1}
 
 
@@ -76,16 +78,22 @@ def open_sbs(path: Path, config: Mapping[str, Any] | None = None) -> ModelFile:
     """The model in an .sbs file. `config`, where given, is a config.json's content that replaces the file's own."""
     mapped, view = map_file(path)
     blobs = read_blobs(view, path)
-    _require_metadata(blobs, path)
+    own_config: SbsConfig | None = None
+    if is_bare(blobs):
+        config, tensors = read_bare(blobs, path, config)
+    else:
+        _require_metadata(blobs, path)
+        tensors = _read_toc(blobs, path)
+        own_config = read_sbs_config(bytes(blobs["config"]), path) if config is None else None
     tokenizer = bytes(blobs["tokenizer"]) if "tokenizer" in blobs else b""
     return ModelFile(
         path=path,
         format="sbs",
-        tensors=_read_toc(blobs, path),
+        tensors=tensors,
         num_bytes=len(view),
         hf_config=config,
-        sbs_config=read_sbs_config(bytes(blobs["config"]), path) if config is None else None,
-        tokenizer=None if tokenizer in (b"", NO_TOKENIZER) else tokenizer,
+        sbs_config=own_config,
+        tokenizer=tokenizer_beside(path) if tokenizer in (b"", NO_TOKENIZER) else tokenizer,
         files=(path,),
         maps=[] if mapped is None else [mapped],
     )
@@ -93,16 +101,8 @@ def open_sbs(path: Path, config: Mapping[str, Any] | None = None) -> ModelFile:
 
 def _require_metadata(blobs: Mapping[str, memoryview], path: Path) -> None:
     missing = [name for name in ("config", "toc") if name not in blobs]
-    if not missing:
-        return
-    if len(missing) == 2 and any(key[1:] == "c_embedding" for key in blobs):
-        message = (
-            "this .sbs file is of the generation before 2025, which holds neither a config nor a tokenizer nor a table "
-            "of tensors; it is not supported yet (convert it to a single-file .sbs with gemma.cpp's migrate_weights, "
-            "or use the Hugging Face checkpoint)"
-        )
-        raise fault(path, message)
-    raise fault(path, f"the .sbs file has no blob {' and no blob '.join(missing)}")
+    if missing:
+        raise fault(path, f"the .sbs file has no blob {' and no blob '.join(missing)}")
 
 
 # ---------------------------------------------------------------------------------------------------------- container
@@ -314,8 +314,11 @@ def _read_tensor(record: Record, blobs: Mapping[str, memoryview], path: Path) ->
         raise fault(path, f"the .sbs table lists the tensor {name[:80]!r}, and there is no such blob")
     if code not in _TYPES:
         raise fault(path, f"the tensor {name} has the type {code}, which is unknown or not supported")
-    kind, size_of = _TYPES[code]
-    size = len(blobs[name])
-    if element_bytes != _ELEMENT_BYTES[code] or size_of(rows * cols) != size or num_elements * element_bytes != size:
+    kind, size = _TYPES[code], len(blobs[name])
+    if (
+        element_bytes != _ELEMENT_BYTES[code]
+        or NUM_BYTES[kind](rows * cols) != size
+        or num_elements * element_bytes != size
+    ):
         raise fault(path, f"the tensor {name} is {kind} {rows} x {cols}, which is not the {size} bytes of its blob")
     return TensorView(name, kind, (rows, cols), blobs[name], scale)
