@@ -60,7 +60,9 @@ async def test_a_step_never_holds_more_than_its_room() -> None:
         prompts = [waiting(n) for n in (1, 300, 17, 64)]
         slots = plan_step(prompts, room)
         assert sum(slot.num_tokens for slot in slots) == min(room, 382)
-        assert all(slot.num_tokens and slot.samples == (slot.num_tokens == len(slot.generation.pending)) for slot in slots)
+        assert all(
+            slot.num_tokens and slot.samples == (slot.num_tokens == len(slot.generation.pending)) for slot in slots
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------- the budget

@@ -15,9 +15,9 @@ from ..decoding.chat_template import SpecialGuard
 from ..decoding.dialects import choose_dialect
 from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyError, ModelLoadError
 from ..native.model import recommended_sampling
+from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..native.scheduler import Scheduler
 from ..registry.discovery import CONTEXT_NAMES
-from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..types import GenerationConfig
 from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 
@@ -121,6 +121,8 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
 
 def _budget(prefill_tokens: int) -> PrefillBudget:
     """Prompts in pieces that keep other answers going, but for models that take them only as a whole."""
+    from .torch_engine import WHOLE_PROMPTS
+
     return PrefillBudget(prefill_tokens, stall_seconds=None if prefill_tokens == WHOLE_PROMPTS else STALL_SECONDS)
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ProviderUnavailableError
 from ..logs import get_logger
-from .generation import Delivery, Generation, Sampled, TokenEvent, advance
+from .generation import Delivery, Generation, Sampled, advance
 from .policy import PrefillBudget, Slot, plan_step
 from .sharing import PrefixSharing
 from .turns import ConstraintThreads
