@@ -27,7 +27,8 @@ import llm_framework
 from llm_framework.decoding.constraints import ConstraintCompiler
 from llm_framework.native import open_model
 from llm_framework.native._native import Row, Sampler
-from llm_framework.native.scheduler import Generation, Scheduler
+from llm_framework.native.generation import Generation
+from llm_framework.native.scheduler import Scheduler
 from llm_framework.native.tokenizer import Tokenizer, load_tokenizer
 from llm_framework.types import InferenceRequest, ResponseFormat, ToolSpec
 

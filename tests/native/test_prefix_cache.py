@@ -63,7 +63,7 @@ def keep(cache: PrefixCache, tokens: Sequence[int], shortest: int = 1) -> Text:
 def test_common_length_is_that_of_a_plain_comparison(a: list[int], b: list[int], shared: int) -> None:
     """The quick comparison of texts finds what comparing token by token does."""
     b = a[:shared] + b
-    plain = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    plain = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
     assert common_length(text_key(a), text_key(b)) == plain
 
 
@@ -74,7 +74,8 @@ def test_the_longest_beginning_is_found() -> None:
     keep(cache, start + other)
     longer = keep(cache, start + more)
     found = cache.find(text_key(start + more + [5, 6]))
-    assert found.entry is not None and found.entry.sequence is longer
+    assert found.entry is not None
+    assert found.entry.sequence is longer
     assert found.length == 80
     assert cache.find(text_key(start + more)).length == 79
     assert cache.find(text_key(tokens_of(90, 9))).entry is None
@@ -90,7 +91,7 @@ def test_least_recently_used_goes_first() -> None:
     assert used is not None
     cache.touch(used)
     keep(cache, third)
-    assert cache.num_bytes == 200 and len(cache) == 2
+    assert (cache.num_bytes, len(cache)) == (200, 2)
     assert cache.find(text_key([*second, 1])).entry is None
     assert cache.find(text_key([*first, 1])).length == 100
     assert sequences[1].log == ["hold", "release"]
@@ -115,8 +116,8 @@ def test_a_beginning_that_the_longer_text_cannot_go_back_to_stays() -> None:
     keep(cache, text[:40])
     keep(cache, text, shortest=60)
     assert len(cache) == 2
-    assert cache.find(text_key(text[:70] + [1, 2])).length == 70
-    found = cache.find(text_key(text[:50] + [2000, 2001]))
+    assert cache.find(text_key([*text[:70], 1, 2])).length == 70
+    found = cache.find(text_key([*text[:50], 2000, 2001]))
     assert (found.length, found.branch) == (40, 50)
 
 
@@ -256,7 +257,8 @@ async def test_where_prompts_part_far_back_the_third_one_goes_on_from_there(
         generation = submit(scheduler, prompt)
         assert await answer(generation) == await asyncio.to_thread(alone, model, prompt)
         cached.append(generation.cached_tokens)
-    assert cached[:2] == [0, 0] and cached[2] >= 300
+    assert cached[:2] == [0, 0]
+    assert cached[2] >= 300
 
 
 async def test_prompts_that_arrive_together_are_read_together(

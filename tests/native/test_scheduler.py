@@ -16,9 +16,10 @@ pytest.importorskip("llm_framework.native._native")
 
 from llm_framework.errors import ProviderUnavailableError, StructuredOutputError
 from llm_framework.native._native import Row, Sampled, Sampler
+from llm_framework.native.generation import Generation, TokenEvent
 from llm_framework.native.model import NativeModel, open_model
 from llm_framework.native.policy import PrefillBudget
-from llm_framework.native.scheduler import Generation, Scheduler, TokenEvent
+from llm_framework.native.scheduler import Scheduler
 from llm_framework.types import GenerationConfig
 
 LONG = 2000  # more tokens than any test waits for, and all that the model has room for

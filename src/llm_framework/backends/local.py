@@ -25,7 +25,8 @@ from .base import ModelBackend
 if TYPE_CHECKING:
     from ..decoding.constraints import Constraint, ConstraintCompiler
     from ..decoding.dialects import Dialect
-    from ..native.scheduler import Generation, Scheduler
+    from ..native.generation import Generation
+    from ..native.scheduler import Scheduler
     from ..native.tokenizer import Tokenizer
     from ..registry import ModelInfo
 

@@ -121,6 +121,8 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
 
 def _budget(prefill_tokens: int) -> PrefillBudget:
     """Prompts in pieces that keep other answers going, but for models that take them only as a whole."""
+    from .torch_engine import WHOLE_PROMPTS
+
     return PrefillBudget(prefill_tokens, stall_seconds=None if prefill_tokens == WHOLE_PROMPTS else STALL_SECONDS)
 
 

@@ -108,7 +108,7 @@ class Sequence:
     def clear(self) -> None: ...
     @property
     def shortest(self) -> int:
-        """The shortest length above 0 that `truncate` and `fork` can go back to; 1 until a window's ring has wrapped."""
+        """The shortest length above 0 that `truncate` and `fork` can go back to; 1 until a ring has wrapped."""
 
     def fork(self, length: int, capacity: int) -> Sequence | None:
         """A new sequence that begins with the first `length` tokens of this one. The memory is shared until one of the

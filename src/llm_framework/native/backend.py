@@ -26,9 +26,10 @@ class GemmaNativeBackend(LocalBackend):
     """A Gemma model on this machine's processor.
 
     `settings`: `num_threads` (default: every core), `config` and `tokenizer` (paths, for files that carry none),
-    `max_batch` (requests that decode at once), `prefix_cache_gb` (memory for texts that were read, so that a prompt that
-    begins like an earlier one is not read again; default: an eighth of the memory, 4 at most; 0: none). Requests may come from several event loops at the same time; they share
-    the passes over the weights. Closing a stream stops its work before the next token.
+    `max_batch` (requests that decode at once), `prefix_cache_gb` (memory for texts that were read, so that a prompt
+    which begins like an earlier one is not read again; default: an eighth of the machine's, 4 at most; 0: none).
+    Requests may come from several event loops at the same time; they share the passes over the weights. Closing a
+    stream stops its work before the next token.
     """
 
     def open_model(self) -> LoadedModel:
