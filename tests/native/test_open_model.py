@@ -18,7 +18,6 @@ from llm_framework.errors import (
     ContextOverflowError,
     InvalidRequestError,
     ModelLoadError,
-    UnsupportedFeatureError,
 )
 from llm_framework.native import NativeModel, open_model
 from llm_framework.types import GenerationConfig

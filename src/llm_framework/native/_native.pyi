@@ -35,15 +35,6 @@ def pack_tensor(tensor: Tensor, type: str, out: Any = None, num_threads: int = 0
 
     Returns `out`, or a new array of bytes where it is None; ceil(rows / 16) * ceil(cols / 64) * 1088 ("q8p") or 576
     ("q4p") bytes, fastest to read where they begin at a multiple of 64. The result stands for the same rows, columns
-    and scale: `(packed, type, rows, cols, scale)` is a tensor. From "q8_0" to "q8p" and "q4_0" to "q4p" nothing is lost;
-    other types are rounded. Raises `ValueError` for a type that cannot be packed or an `out` of another size.
-    """
-
-def pack_tensor(tensor: Tensor, type: str, out: Any = None, num_threads: int = 0) -> Any:
-    """The tensor in the packed form `type`, "q8p" (8 bits) or "q4p" (4 bits), with one scale a row and group of 32.
-
-    Returns `out`, or a new array of bytes where it is None; ceil(rows / 16) * ceil(cols / 64) * 1088 ("q8p") or 576
-    ("q4p") bytes, fastest to read where they begin at a multiple of 64. The result stands for the same rows, columns
     and scale: `(packed, type, rows, cols, scale)` is a tensor. From "q8_0" to "q8p" and from "q4_0" to "q4p" nothing is
     lost; other types are rounded. Raises `ValueError` for a type that cannot be packed or an `out` of another size.
     """
