@@ -27,6 +27,7 @@ LAYERS: list[list[str]] = [
     ["backends", "native"],
     ["engine.deadline", "engine.limiter", "engine.retry", "engine.metrics", "engine.batch", "engine.structured"],
     ["engine.breaker", "engine.rate_limit"],
+    ["engine.memory"],
     ["engine.pool", "engine.target"],
     ["engine.running"],
     ["engine", "engine.engine"],

@@ -1,8 +1,13 @@
-"""The backends that are loaded: one a model, loaded once however many ask at a time, freed after the last use."""
+"""The backends that are loaded: one a model, loaded once however many ask at a time, freed after the last use.
+
+With `memory_limit_gb` set, a model that is to be loaded takes the place of the idle ones that were used longest ago; it
+waits where all that are in its way are busy.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,17 +22,22 @@ from ..errors import LLMFrameworkError, ModelLoadError, PluginError
 from ..logs import get_logger
 from ..plugins import PluginManager
 from ..registry.model_info import ModelInfo
+from . import memory
 from .limiter import Limiter
+
+ROOM_SECONDS = 0.05  # between two looks whether a busy model has become idle
 
 logger = get_logger(__name__)
 
 
 class Entry:
     """A model's backend, None until it is loaded. `users` counts the requests that hold it; a retired one is freed by
-    the last of them."""
+    the last of them. `memory_gb` is what it takes from the time on when its loading begins."""
 
     def __init__(self, info: ModelInfo) -> None:
         self.info = info
+        self.memory_gb = 0.0
+        self.last_used = 0.0  # on time.monotonic's clock
         self.backend: ModelBackend | None = None
         self.users = 0
         self.retired = False
@@ -42,6 +52,7 @@ class BackendPool:
         self._plugins = plugins
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
+        self._retiring: set[Entry] = set()  # no longer to be had, and not freed yet
 
     @asynccontextmanager
     async def use(self, info: ModelInfo) -> AsyncIterator[ModelBackend]:
@@ -58,10 +69,10 @@ class BackendPool:
             entry = self._entries.pop(name, None)
             if entry is None:
                 return False
-            entry.retired = True
+            self._retire(entry)
             free_now = entry.users == 0
         if free_now:
-            await _free(entry)
+            await self._free(entry)
         return True
 
     async def unload_all(self) -> None:
@@ -80,7 +91,7 @@ class BackendPool:
             entry = self._entries.get(info.name)
             if entry is None or entry.info != info:  # registered anew: those who use the old one may finish
                 if entry is not None:
-                    entry.retired = True
+                    self._retire(entry)
                 entry = self._entries[info.name] = Entry(info)
             entry.users += 1
             return entry
@@ -89,12 +100,13 @@ class BackendPool:
         """Let go of what `enter` gave."""
         with self._lock:
             entry.users -= 1
+            entry.last_used = time.monotonic()
             if entry.users == 0 and entry.backend is None and self._entries.get(entry.info.name) is entry:
                 del self._entries[entry.info.name]  # it never loaded
             free = entry.retired and entry.users == 0
         if free:
             with anyio.CancelScope(shield=True):
-                await _free(entry)
+                await self._free(entry)
 
     async def loaded(self, entry: Entry) -> ModelBackend:
         """The backend of an entry that the caller holds, loaded now where it is not yet."""
@@ -102,10 +114,50 @@ class BackendPool:
             return entry.backend
         async with entry.loading:
             if entry.backend is None:
-                backend = await self._create(entry.info)
-                await _load(backend, entry.info)
+                await self._make_room(entry)
+                try:
+                    backend = await self._create(entry.info)
+                    await _load(backend, entry.info)
+                except BaseException:
+                    entry.memory_gb = 0.0
+                    raise
                 entry.backend = backend
             return entry.backend
+
+    async def _make_room(self, entry: Entry) -> None:
+        """Count the model's memory as taken, once idle models have made room for it. Raises `ModelLoadError` for a
+        model that never fits."""
+        limit = self._config.memory_limit_gb
+        needed = memory.memory_of(entry.info, self._config.quantization)
+        memory.check_fits(entry.info, needed, limit)
+        while True:
+            with self._lock:
+                others = [e for e in (*self._entries.values(), *self._retiring) if e is not entry and e.memory_gb > 0]
+                evicted = [] if limit is None or needed == 0 else memory.to_evict(others, needed, limit)
+                if evicted is not None:
+                    entry.memory_gb = needed
+                    for idle in evicted:
+                        self._entries.pop(idle.info.name, None)
+                        self._retire(idle)
+            if evicted is not None:
+                break
+            await anyio.sleep(ROOM_SECONDS)  # all that would have to go are busy
+        for idle in evicted:
+            logger.info("%r makes room for %r", idle.info.name, entry.info.name)
+            with anyio.CancelScope(shield=True):
+                await self._free(idle)
+
+    def _retire(self, entry: Entry) -> None:
+        entry.retired = True
+        self._retiring.add(entry)
+
+    async def _free(self, entry: Entry) -> None:
+        if entry.backend is not None:
+            backend, entry.backend = entry.backend, None
+            await _unload_quietly(backend, entry.info)
+        entry.memory_gb = 0.0
+        with self._lock:
+            self._retiring.discard(entry)
 
     async def _create(self, info: ModelInfo) -> ModelBackend:
         plugins = await anyio.to_thread.run_sync(self._plugins.plugins_for_model, info, abandon_on_cancel=True)
@@ -155,12 +207,6 @@ async def _load(backend: ModelBackend, info: ModelInfo) -> None:
             message = f"the model {info.name!r} cannot be loaded: {type(error).__name__}: {error}"
             raise ModelLoadError(message, model=info.name) from redaction.clean(error)
         raise
-
-
-async def _free(entry: Entry) -> None:
-    if entry.backend is not None:
-        backend, entry.backend = entry.backend, None
-        await _unload_quietly(backend, entry.info)
 
 
 async def _unload_quietly(backend: ModelBackend, info: ModelInfo) -> None:
