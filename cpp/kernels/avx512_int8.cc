@@ -98,7 +98,7 @@ struct Q4P {
 // ---------------------------------------------------------------------------------------------------------------------
 // How a product is cut up, and the layout of the packed activations that follows from it: [panel of k][tile of
 // rows][group] of
-//   int8 [part][quad][row of tile][4 columns], float32 scale [row of tile], int32 correction [row of tile]
+//   int8 [row of tile][part][32 columns], float32 scale [row of tile], int32 correction [row of tile]
 // where the correction is -offset * (sum of the group's integers). The last tile has fewer rows.
 
 struct Plan {
@@ -132,30 +132,27 @@ size_t PackedBytes(int m, int k, bool exact) {
   return Size(m) * Size(plan.blocks) * kBlockGroups * Size(plan.row_words()) * sizeof(int32_t);
 }
 
-// A group of one activation row as integers.
-struct GroupOfX {
-  alignas(32) int8_t values[2][kGroup];  // by part
+struct ScaleAndSum {
   float scale;
   int sum;  // of the whole integers
 };
 
-// Missing columns are zeros. Groups too small for their scale's inverse to be finite become zeros too.
+// A group of one activation row as integers: kParts times 32 bytes to `values`. Missing columns are zeros. Groups too
+// small for their scale's inverse to be finite become zeros too.
 template <int kParts>
-void QuantizeGroup(const float* x, int count, GroupOfX& group) {
+[[gnu::always_inline]] inline ScaleAndSum QuantizeGroup(const float* x, int count, int32_t* values) {
   constexpr float kLargest = kParts == 2 ? 127.0f * 256.0f : 127.0f;
   constexpr float kSmallest = 1e-30f;
   const __m512 low_f32x16 = _mm512_maskz_loadu_ps(Lanes(0, count), x);
   const __m512 high_f32x16 = count > kLanes ? _mm512_maskz_loadu_ps(Lanes(0, count - kLanes), x + kLanes) : _mm512_setzero_ps();
   const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low_f32x16), _mm512_abs_ps(high_f32x16)));
   const __m512 inverse_f32x16 = _mm512_set1_ps(largest < kSmallest ? 0.0f : kLargest / largest);
-  group.scale = largest / kLargest;
   const __m512i low_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(low_f32x16, inverse_f32x16));
   const __m512i high_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(high_f32x16, inverse_f32x16));
-  group.sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low_i32x16, high_i32x16));
   const auto store = [&](int part, __m512i first_i32x16, __m512i second_i32x16) {
-    auto* to = reinterpret_cast<__m128i*>(group.values[part]);
-    _mm_store_si128(to, _mm512_cvtepi32_epi8(first_i32x16));
-    _mm_store_si128(to + 1, _mm512_cvtepi32_epi8(second_i32x16));
+    auto* to = reinterpret_cast<__m128i*>(values + part * kQuads);
+    _mm_storeu_si128(to, _mm512_cvtepi32_epi8(first_i32x16));
+    _mm_storeu_si128(to + 1, _mm512_cvtepi32_epi8(second_i32x16));
   };
   if constexpr (kParts == 1) {
     store(0, low_i32x16, high_i32x16);
@@ -165,21 +162,19 @@ void QuantizeGroup(const float* x, int count, GroupOfX& group) {
     store(0, rest(low_i32x16), rest(high_i32x16));
     store(1, low_i32x16, high_i32x16);
   }
+  return {largest / kLargest, _mm512_reduce_add_epi32(_mm512_add_epi32(low_i32x16, high_i32x16))};
 }
 
-// One activation row of a tile of `rows`, values [k_begin, k_end).
+// One activation row, the one with number `row` of a tile of `rows`, values [k_begin, k_end).
 template <int kParts, int kOffset>
-void PackRow(const float* x, int k_begin, int k_end, int num_groups, int rows, int32_t* packed) {
-  GroupOfX group;
+void PackRow(const float* x, int k_begin, int k_end, int num_groups, int row, int rows, int32_t* packed) {
   for (int g = 0; g < num_groups; ++g) {
     const int k = k_begin + g * kGroup;
-    QuantizeGroup<kParts>(x + Min(k, k_end), k_end - k, group);
-    for (int part = 0; part < kParts; ++part) {
-      for (int quad = 0; quad < kQuads; ++quad, packed += rows) memcpy(packed, group.values[part] + 4 * quad, 4);
-    }
-    memcpy(packed, &group.scale, 4);
-    packed[rows] = static_cast<int32_t>(0u - kOffset * static_cast<uint32_t>(group.sum));
-    packed += 2 * rows;
+    const ScaleAndSum group = QuantizeGroup<kParts>(x + Min(k, k_end), k_end - k, packed + row * kParts * kQuads);
+    int32_t* scale = packed + rows * kParts * kQuads + row;
+    memcpy(scale, &group.scale, 4);
+    scale[rows] = static_cast<int32_t>(0u - kOffset * static_cast<uint32_t>(group.sum));
+    packed += rows * (kParts * kQuads + 2);
   }
 }
 
@@ -193,8 +188,8 @@ void Pack(const float* x, int ldx, int m, int k, bool exact, std::byte* packed) 
     for (int row = 0; row < m; ++row) {
       const int first = row / plan.tile_rows * plan.tile_rows;
       const int num_groups = plan.blocks_of(panel) * kBlockGroups;
-      pack_row(x + static_cast<ptrdiff_t>(row) * ldx, k_begin, k, num_groups, Min(plan.tile_rows, m - first),
-               words + plan.offset(m, panel, first) + (row - first));
+      pack_row(x + static_cast<ptrdiff_t>(row) * ldx, k_begin, k, num_groups, row - first,
+               Min(plan.tile_rows, m - first), words + plan.offset(m, panel, first));
     }
   }
 }
@@ -232,8 +227,8 @@ template <int kColumns, int kRows>
                          sum_f32x16);
 }
 
-// dot += w * x over one group, for one part of x.
-template <typename Weights, int kColumns, int kRows>
+// dot += w * x over one group, for one part of x, whose rows lie kStride words apart.
+template <typename Weights, int kStride, int kColumns, int kRows>
 [[gnu::always_inline]] inline void AddGroup(const std::byte* const (&weights)[kColumns], const int32_t* x,
                                             __m512i (&dot_i32x16)[kColumns][kRows]) {
 #pragma GCC unroll 8
@@ -243,10 +238,10 @@ template <typename Weights, int kColumns, int kRows>
     for (int c = 0; c < kColumns; ++c) Weights::Load(weights[c] + vector * kVectorBytes, w_u8x64[c]);
 #pragma GCC unroll 2
     for (int i = 0; i < Weights::kQuadsOfVector; ++i) {
-      const int32_t* quad = x + (vector + Weights::kVectors * i) * kRows;
+      const int32_t* quad = x + vector + Weights::kVectors * i;
 #pragma GCC unroll 6
       for (int r = 0; r < kRows; ++r) {
-        const __m512i x_i8x64 = _mm512_set1_epi32(quad[r]);
+        const __m512i x_i8x64 = _mm512_set1_epi32(quad[r * kStride]);
 #pragma GCC unroll 2
         for (int c = 0; c < kColumns; ++c) {
           dot_i32x16[c][r] = _mm512_dpbusd_epi32(dot_i32x16[c][r], w_u8x64[c][i], x_i8x64);
@@ -255,24 +250,6 @@ template <typename Weights, int kColumns, int kRows>
     }
   }
 }
-
-// Weights that come after those of a panel are asked for while it is computed: for each block of a tile some lines.
-class Prefetcher {
- public:
-  Prefetcher(const std::byte* const* columns, int count, size_t begin, size_t end)
-      : columns_(columns), count_(count), at_(begin), end_(end) {}
-  [[gnu::always_inline]] void Next() {
-    if (at_ >= end_) return;
-    for (int c = 0; c < count_; ++c) Prefetch(columns_[c], at_);
-    at_ += kVectorBytes;
-  }
-
- private:
-  const std::byte* const* columns_;
-  int count_;
-  size_t at_;
-  size_t end_;
-};
 
 // `blocks` of kColumns times 16 weight rows, times kRows activation rows packed at x.
 template <typename Weights, int kColumns, int kRows, int kParts>
@@ -296,7 +273,7 @@ void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, co
           dot_i32x16[c][r] = kParts == 1 ? _mm512_set1_epi32(correction[r]) : _mm512_setzero_si512();
         }
       }
-      AddGroup<Weights, kColumns, kRows>(weights, x, dot_i32x16);
+      AddGroup<Weights, kParts * kQuads, kColumns, kRows>(weights, x, dot_i32x16);
       if constexpr (kParts == 2) {
         for (int c = 0; c < kColumns; ++c) {
 #pragma GCC unroll 6
@@ -304,7 +281,7 @@ void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, co
             dot_i32x16[c][r] = _mm512_add_epi32(_mm512_slli_epi32(dot_i32x16[c][r], 8), _mm512_set1_epi32(correction[r]));
           }
         }
-        AddGroup<Weights, kColumns, kRows>(weights, x + kQuads * kRows, dot_i32x16);
+        AddGroup<Weights, kParts * kQuads, kColumns, kRows>(weights, x + kQuads, dot_i32x16);
       }
 #pragma GCC unroll 2
       for (int c = 0; c < kColumns; ++c) {
@@ -346,8 +323,8 @@ void DirectTile(const std::byte* block, int blocks, const int32_t* x, const Outp
 #pragma GCC unroll 8
         for (int quad = 0; quad < kQuads; ++quad) {
           const __m512i w = w_u8x64[quad % Weights::kVectors][quad / Weights::kVectors];
-          high_i32x16 = _mm512_dpbusd_epi32(high_i32x16, w, _mm512_set1_epi32(x[quad * kRows + r]));
-          low_i32x16 = _mm512_dpbusd_epi32(low_i32x16, w, _mm512_set1_epi32(x[(kQuads + quad) * kRows + r]));
+          high_i32x16 = _mm512_dpbusd_epi32(high_i32x16, w, _mm512_set1_epi32(x[2 * kQuads * r + quad]));
+          low_i32x16 = _mm512_dpbusd_epi32(low_i32x16, w, _mm512_set1_epi32(x[2 * kQuads * r + kQuads + quad]));
         }
         const __m512i dot_i32x16 = _mm512_add_epi32(_mm512_slli_epi32(high_i32x16, 8), low_i32x16);
         sum_f32x16[0][r] = AddScaled(dot_i32x16, scale_f32x16, scale[r], sum_f32x16[0][r]);
