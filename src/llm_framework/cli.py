@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -302,6 +302,57 @@ def info(name: str, config: ConfigOption = None) -> None:
     width = max(map(len, found))
     for key, value in found.items():
         typer.echo(f"{key:<{width}}  {value}")
+
+
+@models_app.command("convert")
+def convert(
+    source: Annotated[str, typer.Argument(help="A file, a folder, or the name of a model on this machine.")],
+    target: Annotated[Path, typer.Argument(help="The .sbs file to write.")],
+    weights: Annotated[
+        str, typer.Option("--weights", "-w", help="keep (BF16 for types that .sbs lacks), f32, bf16 or sfp (8 bits).")
+    ] = "keep",
+    model_config: Annotated[
+        Path | None, typer.Option("--model-config", help="A config.json, for a source that carries none.")
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", help="A tokenizer.model, for a source that carries none.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace the target if it exists.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write a model as one .sbs file."""
+    from .native.convert import convert_model
+
+    if target.exists() and not force:
+        raise InvalidRequestError(f"{target} exists; --force replaces it")
+    path = Path(source).expanduser()
+    if not path.exists():
+        path = _path_of(source, config)
+    with _progress("Converting") as advance:
+        written = convert_model(
+            path, target, weights=weights, config=model_config, tokenizer=tokenizer, on_progress=advance
+        )
+    typer.echo(f"{written}  {written.stat().st_size / 1e6:.1f} MB")
+
+
+def _path_of(name: str, config: Path | None) -> Path:
+    with _framework(config) as framework:
+        found = framework.get_model_info(name)
+    if found.path is None:
+        raise InvalidRequestError(f"the model {name!r} is not on this machine")
+    return found.path
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on a terminal's standard error; nothing elsewhere."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_models(infos: list[ModelInfo], default: str) -> None:

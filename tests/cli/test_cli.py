@@ -94,6 +94,9 @@ def test_models_info_and_json() -> None:
         (["generate", "Hello", "-c", "/nowhere/config.yaml"], "", ["/nowhere/config.yaml"]),
         (["generate", "Hello", "--schema", "/nowhere/schema.json"], "", ["/nowhere/schema.json"]),
         (["models", "info", "nothing"], "", ["nothing"]),
+        (["models", "convert", "nothing", "/nowhere/m.sbs"], "", ["nothing"]),
+        (["models", "convert", "tiny-chat", "/nowhere/m.sbs"], "", ["/nowhere/m.sbs", "cannot be written"]),
+        (["models", "convert", "tiny-chat", "m.gguf"], "", ["m.gguf", ".sbs"]),
     ],
 )
 def test_errors_are_one_sentence(arguments: list[str], stdin: str, words: list[str]) -> None:
@@ -186,6 +189,20 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_chat() -> None:
         at = screen.wait_for("tokens in", at)
         screen.type("/exit\n")
         screen.wait_for("Bye", at)
+
+
+def test_models_convert(tmp_path: Path) -> None:
+    """A model is converted by its name, what is there already is not replaced unasked, and the result answers."""
+    target = tmp_path / "tiny.sbs"
+    done = run("models", "convert", "tiny-chat", str(target), "--weights", "sfp")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(str(target))
+    again = run("models", "convert", str(target), str(target))
+    assert again.returncode == 1
+    assert "--force" in again.stderr
+    answer = run("generate", "Hello", "-m", f"native:{target}", "-t", "0", "-n", "8")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip()
 
 
 def test_long_name_of_a_broken_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

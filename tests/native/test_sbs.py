@@ -248,7 +248,7 @@ def test_a_record_that_ends_early_keeps_defaults_and_extra_words_are_skipped(sbs
     ("changes", "word"),
     [
         ({"model": 10}, "PaliGemma2-3B-224"),
-        ({"model": 1}, "unknown model 1"),
+        ({"model": 5}, "unknown model 5"),
         ({"absolute_pe": 1}, "absolute position"),
         ({"ffn_biases": 1}, "biases"),
         ({"type": 1}, "layer type"),

@@ -324,12 +324,13 @@ class _Fields:
 # -------------------------------------------------------------------------------------------------------- sbs config
 # The file's model codes. The sizes are in the file itself; a code decides the rope bases alone.
 _SBS_FAMILIES: dict[int, Family] = {
-    3: "gemma2", 4: "gemma2", 7: "gemma2", 14: "gemma3", 15: "gemma3", 16: "gemma3", 17: "gemma3", 18: "gemma3",
+    1: "gemma1", 2: "gemma1", 3: "gemma2", 4: "gemma2", 7: "gemma2", 14: "gemma3", 15: "gemma3", 16: "gemma3",
+    17: "gemma3", 18: "gemma3",
 }  # fmt: skip
 _SBS_NAMES = {
-    3: "Gemma2-9B", 4: "Gemma2-27B", 7: "Gemma2-2B", 10: "PaliGemma2-3B-224", 11: "PaliGemma2-3B-448",
-    12: "PaliGemma2-10B-224", 13: "PaliGemma2-10B-448", 14: "Gemma3-4B", 15: "Gemma3-1B", 16: "Gemma3-12B",
-    17: "Gemma3-27B", 18: "Gemma3-270M",
+    1: "Gemma-2B", 2: "Gemma-7B", 3: "Gemma2-9B", 4: "Gemma2-27B", 7: "Gemma2-2B", 10: "PaliGemma2-3B-224",
+    11: "PaliGemma2-3B-448", 12: "PaliGemma2-10B-224", 13: "PaliGemma2-10B-448", 14: "Gemma3-4B", 15: "Gemma3-1B",
+    16: "Gemma3-12B", 17: "Gemma3-27B", 18: "Gemma3-270M",
 }  # fmt: skip
 _SBS_LINEAR_ROPE = {14, 16, 17}  # 4B, 12B, 27B: positions of global layers are divided by 8, as Hugging Face defines
 
@@ -338,7 +339,7 @@ def config_from_sbs(raw: SbsConfig, path: Path) -> ModelConfig:
     """From a .sbs file's config record; what the record leaves out (rope bases) is as Hugging Face defines it."""
     name = _SBS_NAMES.get(raw.model, f"unknown model {raw.model}")
     if raw.model not in _SBS_FAMILIES:
-        raise fault(path, f"the architecture is {name} ({raw.display_name[:40]!r}); supported are Gemma 2 and 3")
+        raise fault(path, f"the architecture is {name} ({raw.display_name[:40]!r}); supported are Gemma 1, 2 and 3")
     family = _SBS_FAMILIES[raw.model]
     layer = _sbs_layer(raw, path)
     windows = tuple(0 if window == raw.max_seq_len else window for window in raw.attention_window_sizes)

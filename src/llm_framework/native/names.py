@@ -6,7 +6,7 @@ projectors) is left alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ def engine_tensors(file: ModelFile, config: ModelConfig) -> dict[str, EngineTens
     """The tensors the engine needs, by its names. Raises `ModelLoadError` where one is missing or misshapen."""
     views = engine_views(file, config)
     if file.format == "gguf":
-        views = {name: _less_one(view, file.path) if name.endswith("_norm") else view for name, view in views.items()}
+        views = without_added_one(views, file.path)
     return {name: view.engine_tensor() for name, view in views.items()}
 
 
@@ -178,6 +178,11 @@ def _gguf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
     if config.qk_norm:
         yield "query_norm", "attn_q_norm", shapes.head_norm
         yield "key_norm", "attn_k_norm", shapes.head_norm
+
+
+def without_added_one(views: Mapping[str, TensorView], path: Path) -> dict[str, TensorView]:
+    """A GGUF file's tensors by their engine names, with norms as the engine takes them."""
+    return {name: _less_one(view, path) if name.endswith("_norm") else view for name, view in views.items()}
 
 
 def _less_one(view: TensorView, path: Path) -> TensorView:

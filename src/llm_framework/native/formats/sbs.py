@@ -33,7 +33,7 @@ NUM_BYTES: dict[str, Callable[[int], int]] = {
 }
 TYPE_CODES = {"f32": 1, "bf16": 2, "sfp": 3, "nuq": 4, "i8": 8}
 _TYPES = {code: kind for kind, code in TYPE_CODES.items()}
-_ELEMENT_BYTES = {1: 4, 2: 2, 3: 1, 4: 1, 8: 1}
+ELEMENT_BYTES = {1: 4, 2: 2, 3: 1, 4: 1, 8: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ def _read_tensor(record: Record, blobs: Mapping[str, memoryview], path: Path) ->
         raise fault(path, f"the tensor {name} has the type {code}, which is unknown or not supported")
     kind, size = _TYPES[code], len(blobs[name])
     if (
-        element_bytes != _ELEMENT_BYTES[code]
+        element_bytes != ELEMENT_BYTES[code]
         or NUM_BYTES[kind](rows * cols) != size
         or num_elements * element_bytes != size
     ):
