@@ -400,6 +400,18 @@ async def test_unloading_ends_what_runs(backend: GemmaNativeBackend) -> None:
             pass
 
 
+async def test_usage_says_what_was_read_before(backend: GemmaNativeBackend) -> None:
+    """The next turn of a chat reports the tokens that did not have to be read again; a sampled answer with a seed
+    reads its prompt itself."""
+    asked = request("What is a river, and where does it end?", temperature=0, max_tokens=8)
+    first = await answer(backend, asked)
+    turns = (*asked.messages, first.message, Message.user("And a lake?"))
+    second = await answer(backend, asked.with_messages(turns))
+    assert first.usage.input_tokens <= second.usage.cached_tokens < second.usage.input_tokens
+    seeded = replace(asked, config=replace(asked.config, temperature=0.7, seed=4))
+    assert (await answer(backend, seeded)).usage.cached_tokens == 0
+
+
 async def test_closing_a_stream_stops_the_model(backend: GemmaNativeBackend) -> None:
     """After a stream was closed no more steps are taken for it."""
     scheduler = loaded(backend).scheduler

@@ -195,9 +195,14 @@ class LocalModel(ABC):
     def submit(self, prompt: list[int], request: InferenceRequest, constraint: Constraint | None = None) -> Generation:
         """Queue the prompt. An answer is cut to the room that the prompt leaves in the context."""
         max_tokens = self._max_tokens(request.config, len(prompt))
-        sampler = self._sampler(request, prompt)
+        settings = self._settings(request)
         return self.scheduler.submit(
-            prompt, sampler, max_tokens=max_tokens, stop_ids=self.stop_ids, constraint=constraint
+            prompt,
+            self._sampler(request, prompt, settings),
+            max_tokens=max_tokens,
+            stop_ids=self.stop_ids,
+            constraint=constraint,
+            reuse=request.config.seed is None or settings["temperature"] == 0,  # a seed asks for the same once more
         )
 
     def _max_tokens(self, config: GenerationConfig, num_prompt: int) -> int:
@@ -222,15 +227,18 @@ class LocalModel(ABC):
             return b""
         return text
 
-    def _sampler(self, request: InferenceRequest, prompt: list[int]) -> Any:
-        """What chooses the tokens: as the caller or the configuration says, else as the model's makers recommend, else
+    def _settings(self, request: InferenceRequest) -> dict[str, Any]:
+        """How tokens are chosen: as the caller or the configuration says, else as the model's makers recommend, else
         as the framework assumes."""
         config = request.config
-        _check_token_ids(config, self.vocab_size)
         given = {name: getattr(config, name) for name in _SAMPLING if getattr(config, name) is not None}
         assumed = {name: value for name, value in given.items() if name in request.assumed}
         settings: dict[str, Any] = {"temperature": 1.0, **assumed, **self.recommended}
-        settings |= {name: value for name, value in given.items() if name not in assumed}
+        return settings | {name: value for name, value in given.items() if name not in assumed}
+
+    def _sampler(self, request: InferenceRequest, prompt: list[int], settings: Mapping[str, Any]) -> Any:
+        config = request.config
+        _check_token_ids(config, self.vocab_size)
         try:
             sampler = self.new_sampler(config, settings)
         except (ValueError, TypeError) as error:

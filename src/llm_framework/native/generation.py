@@ -83,6 +83,7 @@ class Generation:
         self.capacity = len(prompt) + max_tokens
         # What it shares with others, see `PrefixSharing`.
         self.cached_tokens = 0  # of the prompt: those that were not read for this request
+        self.reuses = True  # whether its prompt goes on from what was read before
         self.looked_up = False
         self.leader: Generation | None = None  # who reads the beginning of this prompt just now,
         self.shared = 0  # and how much of it

@@ -107,15 +107,18 @@ class Scheduler:
         max_tokens: int,
         stop_ids: Iterable[int] = (),
         constraint: Constraint | None = None,
+        reuse: bool = True,
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
-        `max_tokens` fit the context. `constraint` is used from the scheduler's threads. Raises
-        `ProviderUnavailableError` after `close`."""
+        `max_tokens` fit the context. `constraint` is used from the scheduler's threads.
+        `reuse` False reads the whole prompt, also where its beginning is kept: what is computed in other portions may
+        differ in the last bits, and with it what a seed draws. Raises `ProviderUnavailableError` after `close`."""
         if self._is_forked():
             message = f"{self._name} was loaded before this process was forked; load it again in the new process"
             raise ProviderUnavailableError(message, model=self._name, retryable=False)
         generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids), constraint)
         generation.wake = self._wake
+        generation.reuses = reuse
         with self._changed:
             if self._state.closed:
                 raise self._unloaded()

@@ -25,6 +25,9 @@ class PrefixSharing:
         generation.leader = None
         if generation.looked_up:
             return True
+        if not generation.reuses:
+            generation.looked_up = True
+            return True
         found = self.cache.find(generation.text)
         leader, shared = _leader(generation, active)
         if leader is not None and shared >= found.length + MIN_SHARED:
