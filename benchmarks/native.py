@@ -6,7 +6,8 @@
 Makes GGUF files of Gemma shapes with random weights (or takes yours), which both engines read. Each runs in a process
 of its own and rests while the other is measured; they take turns, metric by metric, and the memory bandwidth and the
 dot product peak are measured in the same rounds, because those of a shared machine change from minute to minute.
-Figures are medians over the rounds. llama.cpp comes with `pip install llama-cpp-python`; without it only ours are printed.
+Figures are medians over the rounds. llama.cpp comes with `pip install llama-cpp-python`; without it only ours are
+printed.
 """
 
 from __future__ import annotations
