@@ -30,7 +30,9 @@ class _HubCodec(Codec):
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self.pieces: Mapping[int, str] = {id: piece for piece, id in tokenizer.get_vocab().items()}
+        self._ids: Mapping[str, int] = tokenizer.get_vocab()
+        self._pieces: dict[int, str] = {id: piece for piece, id in self._ids.items()}
+        self.vocab_size = max(self._pieces, default=-1) + 1
         added = tokenizer.added_tokens_decoder
         self._added: dict[int, str] = {id: token.content for id, token in added.items()}
         self.specials: Mapping[str, int] = {
@@ -38,6 +40,14 @@ class _HubCodec(Codec):
         }
         self.control = frozenset(id for id, token in added.items() if token.special)
         self._kind = _decoder_kind(tokenizer)
+
+    def piece(self, id: int) -> str:
+        """The piece of an id as the vocabulary writes it; "" where there is none."""
+        return self._pieces.get(id, "")
+
+    def id_of(self, piece: str) -> int | None:
+        """The id of a piece, or None."""
+        return self._ids.get(piece)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text in which no special stands."""
@@ -48,7 +58,7 @@ class _HubCodec(Codec):
         """The bytes of a token."""
         if id in self._added:
             return self._added[id].encode()
-        piece = self.pieces.get(id)
+        piece = self._pieces.get(id)
         if piece is None:
             return b""
         if self._kind == "bytes":

@@ -26,9 +26,15 @@ _HTML = re.compile(
 class Codec(Protocol):
     """What differs between tokenizer libraries."""
 
-    pieces: Mapping[int, str]  # id -> piece, as the vocabulary writes it
+    vocab_size: int  # one more than the largest id
     specials: Mapping[str, int]  # the markers that steer the model and that no plain text may produce
     control: frozenset[int]  # those of them that the library itself counts as no text
+
+    def piece(self, id: int) -> str:
+        """The piece of an id as the vocabulary writes it; "" where there is none."""
+
+    def id_of(self, piece: str) -> int | None:
+        """The id of a piece, or None."""
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text in which no special stands."""
@@ -49,12 +55,12 @@ class Tokenizer:
         self._special_ids = frozenset(self._specials.values())
         by_name = (id for name, id in self._specials.items() if _SILENT.fullmatch(name))
         self._silent_ids = codec.control | frozenset(by_name)
-        self._ids = {piece: id for id, piece in codec.pieces.items()}
         self._bytes: dict[int, bytes] = {}
         self._pattern = _any_of(self._specials)
-        self.vocab_size = max(codec.pieces, default=-1) + 1
-        self.bos_id = self._ids.get("<bos>", bos_id)
-        ends = (self._ids.get(piece) for piece in END_PIECES)
+        self.vocab_size = codec.vocab_size
+        begin = codec.id_of("<bos>")
+        self.bos_id = bos_id if begin is None else begin
+        ends = map(codec.id_of, END_PIECES)
         self.eos_ids = frozenset(eos_ids) | frozenset(id for id in ends if id is not None)
 
     @property
@@ -90,7 +96,7 @@ class Tokenizer:
 
     def id_of(self, piece: str) -> int | None:
         """The id of a piece as the vocabulary writes it (a space is "▁"), or None."""
-        return self._ids.get(piece)
+        return self._codec.id_of(piece)
 
     def is_special(self, id: int) -> bool:
         """Whether the id is a special's."""
@@ -101,7 +107,7 @@ class Tokenizer:
         return id in self._silent_ids
 
     def _spell(self, id: int) -> bytes:
-        piece = self._codec.pieces.get(id, "")
+        piece = self._codec.piece(id)
         if id in self._special_ids:
             return piece.encode()
         byte = _BYTE_PIECE.fullmatch(piece)
@@ -161,19 +167,28 @@ class _SentencePieceCodec:
         self._processor: Any = SentencePieceProcessor()
         try:
             loaded = self._processor.LoadFromSerializedProto(model) if model else False
-            ids = list(range(self._processor.vocab_size())) if loaded else []
-            pieces = self._processor.id_to_piece(ids)
-        except (RuntimeError, OSError, ValueError, TypeError, IndexError):  # a piece that is no UTF-8 is a ValueError
-            ids, pieces = [], []
-        if not ids:
+            self.vocab_size: int = self._processor.vocab_size() if loaded else 0
+            self._processor.id_to_piece(list(range(self.vocab_size)))  # a piece that is no UTF-8 is a ValueError
+        except (RuntimeError, OSError, ValueError, TypeError, IndexError):
+            self.vocab_size = 0
+        if not self.vocab_size:
             raise _corrupt(path, "a SentencePiece model")
-        self.pieces: Mapping[int, str] = dict(zip(ids, pieces, strict=True))
-        defined = _user_defined_markers(model)
-        is_control, is_unknown = self._processor.is_control, self._processor.is_unknown
-        self.control = frozenset(id for id in ids if is_control(id) or is_unknown(id))
-        self.specials: Mapping[str, int] = {
-            piece: id for id, piece in self.pieces.items() if piece in defined or id in self.control
-        }
+        # Asking each of 262,144 pieces what it is would take as long as all the rest of opening a model.
+        control = {id for text in _texts_of_kinds(model, (2, 3)) if (id := self.id_of(text)) is not None}
+        self.control = frozenset({*filter(self._is_control, control), self._processor.unk_id()})
+        defined = (self.id_of(text) for text in _user_defined_markers(model))
+        ids = self.control.union(id for id in defined if id is not None)
+        self.specials: Mapping[str, int] = {self.piece(id): id for id in sorted(ids)}
+
+    def _is_control(self, id: int) -> bool:
+        return bool(self._processor.is_control(id))
+
+    def piece(self, id: int) -> str:
+        return str(self._processor.id_to_piece(id)) if 0 <= id < self.vocab_size else ""
+
+    def id_of(self, piece: str) -> int | None:
+        id: int = self._processor.piece_to_id(piece)
+        return id if self.piece(id) == piece else None  # what is unknown gets the unknown piece's id
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._processor.encode(text)
@@ -198,11 +213,19 @@ class _HuggingFaceCodec:
             raise _corrupt(path, f"a tokenizer.json ({str(error)[:120]})") from None
         if type(self._tokenizer.decoder).__name__ == "ByteLevel":
             raise fault(path, "this tokenizer.json writes bytes as GPT-2 does, which is not supported")
-        self.pieces: Mapping[int, str] = {id: piece for piece, id in vocabulary.items()}
+        self._ids: Mapping[str, int] = vocabulary
+        self._pieces = {id: piece for piece, id in vocabulary.items()}
+        self.vocab_size = max(self._pieces, default=-1) + 1
         self.specials: Mapping[str, int] = {
             token.content: id for id, token in added.items() if is_added_special(token.content, token.special)
         }
         self.control = frozenset(id for id, token in added.items() if token.special)
+
+    def piece(self, id: int) -> str:
+        return self._pieces.get(id, "")
+
+    def id_of(self, piece: str) -> int | None:
+        return self._ids.get(piece)
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -212,6 +235,18 @@ class _HuggingFaceCodec:
 # A piece of the serialised model: its text, its score, and 4 (user-defined) as its kind. The library does not tell the
 # last from a learned piece of the same look.
 _DEFINED = re.compile(rb"\n(.)(<[^\s<>]+>|\[[^\s\[\]]+\])(?:\x15.{4})?\x18\x04", re.DOTALL)
+
+
+def _texts_of_kinds(model: bytes, kinds: Iterable[int]) -> Iterator[str]:
+    """The texts of what looks like pieces of these kinds in the serialised model: their length and text, a score where
+    there is one, the kind. Some that are found may be none."""
+    for kind in kinds:
+        for match in re.finditer(re.escape(bytes((0x18, kind))), model):
+            for end in (match.start(), match.start() - 5):
+                for length in range(1, min(128, end - 1)):
+                    begin = end - length
+                    if model[begin - 1] == length and model[begin - 2] == 0x0A:
+                        yield model[begin:end].decode("utf-8", "replace")
 
 
 def _user_defined_markers(model: bytes) -> frozenset[str]:
