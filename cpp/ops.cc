@@ -9,11 +9,12 @@ namespace {
 // Activation rows that are packed, and go through the weights, together, at most: enough that decoding a weight pays,
 // few enough that several threads can pack.
 constexpr int kMaxBlockRows = 192;
+constexpr int kMinBlockRows = 48;
 constexpr int kBlockRowGrain = 6;  // activation rows that the kernels for many rows take at once
 // Weights that stay in the second-level cache while one block of activations after the other meets them.
 constexpr size_t kWeightChunkBytes = 256 << 10;
 // Parts are multiples of this many weight rows, so kernels seldom see a remainder.
-constexpr int kRowGrain = 16;
+constexpr int kRowGrain = 32;
 // Enough parts that a thread which was held up costs little.
 constexpr int kPartsPerThread = 6;
 // Multiply-adds below which handing out a part costs more than it saves.
@@ -24,6 +25,14 @@ constexpr long kSerialValues = 1 << 14;
 size_t TypeIndex(const Product& product) { return static_cast<size_t>(product.w->type); }
 
 int CeilDiv(int value, int divisor) { return (value + divisor - 1) / divisor; }
+
+// As many blocks for each thread to pack, where they do not get too small.
+int BlockRows(int m, int num_threads) {
+  const int num_blocks = CeilDiv(m, kMaxBlockRows);
+  const int even_blocks = std::min(CeilDiv(num_blocks, num_threads) * num_threads, std::max(m / kMinBlockRows, 1));
+  const int rows = CeilDiv(m, std::max(num_blocks, even_blocks));
+  return std::min(m, CeilDiv(rows, kBlockRowGrain) * kBlockRowGrain);
+}
 
 // Rows [begin, end) of a product's weights.
 struct Part {
@@ -37,7 +46,8 @@ std::vector<Part> Split(std::span<const Product> products, int m, int num_thread
   for (const Product& product : products) rows += product.w->rows;
   const long row_work = static_cast<long>(products[0].w->cols) * m;
   const long wanted = std::max(rows / (static_cast<long>(num_threads) * kPartsPerThread), kMinPartWork / row_work);
-  const int rows_per_part = static_cast<int>(RoundUp(static_cast<size_t>(std::max(wanted, 1L)), kRowGrain));
+  const long grains = std::max((wanted + kRowGrain / 2) / kRowGrain, 1L);  // as many as comes nearest
+  const int rows_per_part = static_cast<int>(grains * kRowGrain);
   std::vector<Part> parts;
   for (int p = 0; p < static_cast<int>(products.size()); ++p) {
     const int end = products[static_cast<size_t>(p)].w->rows;
@@ -72,8 +82,7 @@ void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
 }
 
 void Ops::Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products) {
-  const int even_rows = CeilDiv(m, CeilDiv(m, kMaxBlockRows));
-  const int block_rows = std::min(m, CeilDiv(even_rows, kBlockRowGrain) * kBlockRowGrain);
+  const int block_rows = BlockRows(m, num_threads());
   const std::vector<Packing> packings = Pack(kernels, x, ldx, m, block_rows, products);
   const std::vector<Part> parts = Split(products, m, num_threads());
   ForParts(static_cast<int>(parts.size()), [&](int i, int thread) {
