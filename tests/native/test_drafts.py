@@ -134,7 +134,8 @@ async def test_greedy_answers_are_the_same_with_and_without(model: NativeModel, 
             ]
             answers.append(await asyncio.gather(*map(tokens, greedy)))
         assert answers[0] == answers[1]
-        assert with_drafts.num_steps + (together == 1) <= without.num_steps
+        if together == 1:
+            assert with_drafts.num_steps < without.num_steps
     finally:
         with_drafts.close()
         without.close()
