@@ -10,6 +10,7 @@ namespace {
 constexpr int kMaxPassTokens = kMaxChunkTokens;
 // Rows whose logits are held at a time; a large vocabulary makes them a megabyte each.
 constexpr size_t kMaxLogitRows = 32;
+static_assert(kMaxDrafts + 1 <= kMaxLogitRows);
 
 }  // namespace
 
@@ -37,59 +38,82 @@ void Engine::RunPass(std::span<const Chunk> chunks, int m) {
   for (const Chunk& chunk : chunks) chunk.cache->Advance(static_cast<int>(chunk.tokens.size()));
 }
 
-std::vector<std::optional<Sampled>> Engine::Step(std::span<const StepRow> rows) {
+std::vector<std::vector<Sampled>> Engine::Step(std::span<const StepRow> rows) {
   const auto dim = static_cast<size_t>(config().model_dim);
-  std::vector<std::optional<Sampled>> results(rows.size());
-  std::vector<size_t> sampled_rows;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].sampler != nullptr) sampled_rows.push_back(i);
-  }
-  hidden_.Reserve(sampled_rows.size() * dim);
+  size_t num_sampled = 0;
+  for (const StepRow& row : rows) num_sampled += row.num_sampled();
+  hidden_.Reserve(num_sampled * dim);
 
   size_t row = 0;
   size_t token = 0;
   float* next_hidden = hidden_.data();
   while (row < rows.size()) {
-    const size_t first_row = row;
+    size_t chunk_row = row;
+    size_t chunk_token = token;
     std::vector<Chunk> chunks;
     const int m = AddChunks(rows, row, token, chunks);
     RunPass(chunks, m);
-    for (size_t i = first_row; i < row; ++i) {  // the rows that ended in this pass
-      if (rows[i].sampler == nullptr) continue;
-      const Chunk& chunk = chunks[i - first_row];
-      const float* last = act_.x.data() + (static_cast<size_t>(chunk.row) + chunk.tokens.size() - 1) * dim;
-      next_hidden = std::copy(last, last + dim, next_hidden);
+    for (const Chunk& chunk : chunks) {  // the states behind which tokens are drawn
+      const size_t first_sampled = rows[chunk_row].tokens.size() - rows[chunk_row].num_sampled();
+      const size_t end = chunk_token + chunk.tokens.size();
+      const size_t begin = std::min(std::max(chunk_token, first_sampled), end);
+      const float* states = act_.x.data() + (static_cast<size_t>(chunk.row) + begin - chunk_token) * dim;
+      next_hidden = std::copy(states, states + (end - begin) * dim, next_hidden);
+      ++chunk_row;
+      chunk_token = 0;
     }
   }
-  SampleRows(rows, sampled_rows, results);
+  std::vector<std::vector<Sampled>> results(rows.size());
+  SampleRows(rows, results);
   return results;
 }
 
-// hidden_ holds the last state of each of `sampled_rows`.
-void Engine::SampleRows(std::span<const StepRow> rows, std::span<const size_t> sampled_rows,
-                        std::vector<std::optional<Sampled>>& results) {
+// hidden_ holds the states of all rows' sampled positions.
+void Engine::SampleRows(std::span<const StepRow> rows, std::vector<std::vector<Sampled>>& results) {
   const auto vocab = static_cast<size_t>(config().vocab_size);
-  const auto dim = static_cast<size_t>(config().model_dim);
-  std::vector<std::exception_ptr> errors(sampled_rows.size());
-  for (size_t begin = 0; begin < sampled_rows.size(); begin += kMaxLogitRows) {
-    const size_t count = std::min(kMaxLogitRows, sampled_rows.size() - begin);
-    logits_.Reserve(count * vocab);
-    scratch_.Reserve(count * 2 * vocab);
-    model_.Logits(ops_, hidden_.data() + begin * dim, static_cast<int>(count), act_, logits_.data());
-    ops_.ForParts(static_cast<int>(count), [&](int part, int /*thread*/) {
-      const auto i = static_cast<size_t>(part);
-      const StepRow& row = rows[sampled_rows[begin + i]];
+  const float* hidden = hidden_.data();
+  std::vector<std::exception_ptr> errors(rows.size());
+  for (size_t begin = 0; begin < rows.size();) {
+    size_t end = begin;
+    std::vector<size_t> first_logits;  // of each row, in rows of logits_
+    size_t count = 0;
+    for (; end < rows.size() && count + rows[end].num_sampled() <= kMaxLogitRows; ++end) {
+      first_logits.push_back(count);
+      count += rows[end].num_sampled();
+    }
+    if (count > 0) {
+      logits_.Reserve(count * vocab);
+      scratch_.Reserve(count * 2 * vocab);
+      model_.Logits(ops_, hidden, static_cast<int>(count), act_, logits_.data());
+      hidden += count * static_cast<size_t>(config().model_dim);
+    }
+    ops_.ForParts(static_cast<int>(end - begin), [&](int part, int /*thread*/) {
+      const size_t i = begin + static_cast<size_t>(part);
+      const size_t at = first_logits[static_cast<size_t>(part)];
       try {  // an exception must not leave a pool thread
-        results[sampled_rows[begin + i]] =
-            row.sampler->Sample(kernels(), logits_.data() + i * vocab, config().vocab_size, row.mask,
-                                scratch_.data() + i * 2 * vocab);
+        SampleRow(rows[i], logits_.data() + at * vocab, scratch_.data() + at * 2 * vocab, results[i]);
       } catch (...) {
-        errors[begin + i] = std::current_exception();
+        errors[i] = std::current_exception();
       }
     });
+    begin = end;
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].num_drafts == 0) continue;
+    const int guessed_right = std::max(0, static_cast<int>(results[i].size()) - 1);
+    rows[i].cache->Truncate(rows[i].cache->length() - rows[i].num_drafts + guessed_right);
   }
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
+  }
+}
+
+void Engine::SampleRow(const StepRow& row, const float* logits, float* scratch, std::vector<Sampled>& drawn) const {
+  for (size_t i = 0; i < row.num_sampled(); ++i) {
+    drawn.push_back(row.sampler->Sample(kernels(), logits + i * static_cast<size_t>(config().vocab_size),
+                                        config().vocab_size, row.mask, scratch));
+    const size_t guess = row.tokens.size() - row.num_sampled() + 1 + i;
+    if (guess < row.tokens.size() && row.tokens[guess] != drawn.back().token) return;
   }
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,12 +12,22 @@
 namespace llmfw {
 
 // Tokens to append to one sequence; with a sampler, the token that follows is drawn.
+//
+// The last `num_drafts` tokens are guesses at what will be drawn: a token is drawn behind the tokens before them, and as
+// long as what is drawn is what was guessed, one more behind the guess. What is drawn is what it would be without. The
+// sequence afterwards holds the guesses that came true, and not the last token that was drawn.
 struct StepRow {
   KVCache* cache;
-  std::span<const int> tokens;           // at least one
+  std::span<const int> tokens;           // at least one that is no guess
   Sampler* sampler = nullptr;            // in one row of a step only
-  const uint32_t* mask = nullptr;        // see Sampler::Sample
+  const uint32_t* mask = nullptr;        // see Sampler::Sample; for rows without guesses
+  int num_drafts = 0;                    // at most kMaxDrafts; with a sampler only
+
+  size_t num_sampled() const { return sampler == nullptr ? 0 : static_cast<size_t>(num_drafts) + 1; }
 };
+
+// A row with so many guesses still fits into what is sampled at a time.
+inline constexpr int kMaxDrafts = 31;
 
 // A model and all that it computes in. One caller at a time.
 class Engine {
@@ -29,9 +38,9 @@ class Engine {
   const KernelTable& kernels() const { return ops_.kernels(); }
   int num_threads() const { return ops_.num_threads(); }
 
-  // One result a row, empty for rows without a sampler. Each cache in one row only, with room for the tokens. Where
-  // sampling throws, the sequences hold their tokens nevertheless.
-  std::vector<std::optional<Sampled>> Step(std::span<const StepRow> rows);
+  // The drawn tokens of each row, none for rows without a sampler. Each cache in one row only, with room for the tokens.
+  // Where sampling throws, the sequences hold their tokens nevertheless, and no guesses.
+  std::vector<std::vector<Sampled>> Step(std::span<const StepRow> rows);
 
   // Appends `tokens` and writes the logits after each of them to logits[tokens.size(), V].
   void Logits(KVCache& cache, std::span<const int> tokens, float* logits);
@@ -39,14 +48,14 @@ class Engine {
  private:
   int AddChunks(std::span<const StepRow> rows, size_t& row, size_t& token, std::vector<Chunk>& chunks) const;
   void RunPass(std::span<const Chunk> chunks, int m);
-  void SampleRows(std::span<const StepRow> rows, std::span<const size_t> sampled_rows,
-                  std::vector<std::optional<Sampled>>& results);
+  void SampleRows(std::span<const StepRow> rows, std::vector<std::vector<Sampled>>& results);
+  void SampleRow(const StepRow& row, const float* logits, float* scratch, std::vector<Sampled>& drawn) const;
 
   Gemma model_;
   Ops ops_;
   Activations act_;
-  AlignedArray<float> hidden_;   // [sampled rows, D]
-  AlignedArray<float> logits_;   // [sampled rows, V]
+  AlignedArray<float> hidden_;   // [sampled positions, D]
+  AlignedArray<float> logits_;   // [sampled positions, V]
   AlignedArray<float> scratch_;  // [sampled rows, 2 V]
 };
 

@@ -453,7 +453,7 @@ struct PySequence {
 
 struct PyRow {
   PyRow(std::shared_ptr<PySequence> row_sequence, const py::iterable& row_tokens, std::shared_ptr<Sampler> row_sampler,
-        const py::object& row_mask)
+        const py::object& row_mask, const py::object& row_drafts)
       : sequence(std::move(row_sequence)), sampler(std::move(row_sampler)) {
     const int vocab_size = sequence->model->config().vocab_size;
     tokens = ToTokens(row_tokens, vocab_size);
@@ -463,14 +463,28 @@ struct PyRow {
                             ", the vocabulary ends at " + std::to_string(vocab_size - 1));
     }
     if (!row_mask.is_none()) SetMask(row_mask, vocab_size);
+    if (!row_drafts.is_none()) AddDrafts(ToTokens(row_drafts.cast<py::iterable>(), vocab_size));
   }
 
   const std::shared_ptr<PySequence> sequence;
   const std::shared_ptr<Sampler> sampler;
   std::vector<int> tokens;
+  int num_drafts = 0;          // at the tokens' end
   std::vector<uint32_t> mask;  // a copy, so nobody writes to it during a step
 
  private:
+  void AddDrafts(const std::vector<int>& drafts) {
+    if (drafts.empty()) return;
+    if (drafts.size() > static_cast<size_t>(kMaxDrafts)) {
+      throw py::value_error("a row has " + std::to_string(drafts.size()) + " drafts, at most " +
+                            std::to_string(kMaxDrafts) + " are taken");
+    }
+    if (!sampler) throw py::value_error("a row with drafts needs a sampler");
+    if (!mask.empty()) throw py::value_error("a row with drafts has no mask: it would hold for the first token alone");
+    tokens.insert(tokens.end(), drafts.begin(), drafts.end());
+    num_drafts = static_cast<int>(drafts.size());
+  }
+
   void SetMask(const py::object& row_mask, int vocab_size) {
     const size_t words = (static_cast<size_t>(vocab_size) + 31) / 32;
     if (!py::isinstance<py::array_t<uint32_t>>(row_mask)) throw py::value_error("mask must be an array of uint32");
@@ -505,7 +519,26 @@ void CheckAllDiffer(std::vector<const T*> used, const char* what) {
   }
 }
 
-std::vector<std::optional<Sampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows) {
+// What a row drew: the first token, and those behind its drafts.
+struct PySampled {
+  explicit PySampled(std::vector<Sampled> row_drawn) : drawn(std::move(row_drawn)) {}
+
+  std::vector<Sampled> drawn;  // at least one
+};
+
+std::vector<std::pair<int, float>> TopOf(const Sampled& sampled) {
+  std::vector<std::pair<int, float>> top;
+  for (const TokenLogprob& likely : sampled.top) top.emplace_back(likely.token, likely.logprob);
+  return top;
+}
+
+std::vector<PySampled> Following(const PySampled& sampled) {
+  std::vector<PySampled> following;
+  for (size_t i = 1; i < sampled.drawn.size(); ++i) following.emplace_back(std::vector<Sampled>{sampled.drawn[i]});
+  return following;
+}
+
+std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows) {
   std::vector<StepRow> step_rows;
   std::vector<const KVCache*> caches;
   std::vector<const Sampler*> samplers;
@@ -513,7 +546,7 @@ std::vector<std::optional<Sampled>> PyStep(PyModel& model, const std::vector<std
     if (row == nullptr) throw py::value_error("a row is None");
     if (row->sequence->model.get() != &model) throw py::value_error("a row's sequence belongs to another model");
     const uint32_t* mask = row->mask.empty() ? nullptr : row->mask.data();
-    step_rows.push_back({&row->sequence->cache, row->tokens, row->sampler.get(), mask});
+    step_rows.push_back({&row->sequence->cache, row->tokens, row->sampler.get(), mask, row->num_drafts});
     caches.push_back(&row->sequence->cache);
     samplers.push_back(row->sampler.get());
   }
@@ -524,7 +557,11 @@ std::vector<std::optional<Sampled>> PyStep(PyModel& model, const std::vector<std
       row->sequence->CheckNotHeld();
       CheckRoom(row->sequence->cache, row->tokens.size());
     }
-    return engine.Step(step_rows);
+    std::vector<std::optional<PySampled>> sampled;
+    for (std::vector<Sampled>& drawn : engine.Step(step_rows)) {
+      sampled.push_back(drawn.empty() ? std::nullopt : std::optional<PySampled>(std::move(drawn)));
+    }
+    return sampled;
   });
 }
 
@@ -545,7 +582,8 @@ py::array_t<float> PyLogits(PyModel& model, PySequence& sequence, const py::iter
 std::shared_ptr<Sampler> MakeSampler(const py::object& seed, const py::object& temperature, const py::object& top_k,
                                      const py::object& top_p, const py::object& min_p, const py::object& num_logprobs,
                                      const py::object& repetition_penalty, const py::object& presence_penalty,
-                                     const py::object& frequency_penalty, const py::object& logit_bias) {
+                                     const py::object& frequency_penalty, const py::object& logit_bias,
+                                     const py::object& min_tokens, const py::iterable& end_tokens) {
   SamplerSettings settings;
   const auto seed_index = py::reinterpret_steal<py::object>(PyNumber_Index(seed.ptr()));
   if (!seed_index) {
@@ -567,6 +605,8 @@ std::shared_ptr<Sampler> MakeSampler(const py::object& seed, const py::object& t
                                        ToFloat(bias, "logit_bias"));
     }
   }
+  settings.min_tokens = ToInt32(min_tokens, "min_tokens");
+  settings.end_tokens = ToTokens(end_tokens, 1 << 24);
   return std::make_shared<Sampler>(std::move(settings));
 }
 
@@ -610,24 +650,22 @@ void BindSampling(py::module_& m) {
       .def(py::init(&MakeSampler), py::arg("seed"), py::arg("temperature") = 1.0, py::arg("top_k") = 0,
            py::arg("top_p") = 1.0, py::arg("min_p") = 0.0, py::arg("num_logprobs") = -1,
            py::arg("repetition_penalty") = 1.0, py::arg("presence_penalty") = 0.0, py::arg("frequency_penalty") = 0.0,
-           py::arg("logit_bias") = py::none())
+           py::arg("logit_bias") = py::none(), py::arg("min_tokens") = 0, py::arg("end_tokens") = py::tuple())
       .def("observe",
            [](Sampler& sampler, const py::iterable& tokens) { sampler.Observe(ToTokens(tokens, 1 << 24)); },
            py::arg("tokens"));
 
   py::class_<PyRow, std::shared_ptr<PyRow>>(m, "Row", py::is_final())
-      .def(py::init<std::shared_ptr<PySequence>, const py::iterable&, std::shared_ptr<Sampler>, const py::object&>(),
+      .def(py::init<std::shared_ptr<PySequence>, const py::iterable&, std::shared_ptr<Sampler>, const py::object&,
+                    const py::object&>(),
            py::arg("sequence").none(false), py::arg("tokens"), py::arg("sampler") = py::none(),
-           py::arg("mask") = py::none());
+           py::arg("mask") = py::none(), py::arg("drafts") = py::none());
 
-  py::class_<Sampled>(m, "Sampled", py::is_final())
-      .def_readonly("token", &Sampled::token)
-      .def_readonly("logprob", &Sampled::logprob)
-      .def_property_readonly("top", [](const Sampled& sampled) {
-        std::vector<std::pair<int, float>> top;
-        for (const TokenLogprob& likely : sampled.top) top.emplace_back(likely.token, likely.logprob);
-        return top;
-      });
+  py::class_<PySampled>(m, "Sampled", py::is_final())
+      .def_property_readonly("token", [](const PySampled& sampled) { return sampled.drawn.front().token; })
+      .def_property_readonly("logprob", [](const PySampled& sampled) { return sampled.drawn.front().logprob; })
+      .def_property_readonly("top", [](const PySampled& sampled) { return TopOf(sampled.drawn.front()); })
+      .def_property_readonly("following", &Following);
 }
 
 }  // namespace

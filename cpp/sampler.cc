@@ -201,11 +201,16 @@ void SamplerSettings::Validate() const {
     if (token < 0) Fail("logit_bias: a token id", static_cast<float>(token), "0 or more");
     if (std::isnan(bias) || bias == -kNever) Fail("logit_bias", bias, "finite, or -infinity to forbid");
   }
+  if (min_tokens < 0) Fail("min_tokens", static_cast<float>(min_tokens), "0 or more");
+  for (const int token : end_tokens) {
+    if (token < 0) Fail("end_tokens: a token id", static_cast<float>(token), "0 or more");
+  }
 }
 
 Sampler::Sampler(SamplerSettings settings) : settings_(std::move(settings)) {
   settings_.Validate();
   for (const auto& [token, bias] : settings_.logit_bias) min_vocab_size_ = std::max(min_vocab_size_, token + 1);
+  for (const int token : settings_.end_tokens) min_vocab_size_ = std::max(min_vocab_size_, token + 1);
 }
 
 void Sampler::Observe(std::span<const int> tokens) {
@@ -223,6 +228,7 @@ Sampled Sampler::Sample(const KernelTable& kernels, const float* logits, int voc
   std::copy(logits, logits + vocab_size, adjusted);
   Adjust(adjusted, vocab_size);
   if (mask != nullptr) ApplyMask(mask, adjusted, vocab_size);
+  if (num_drawn_ < static_cast<uint64_t>(settings_.min_tokens)) ForbidEnds(adjusted, vocab_size);
 
   Sampled sampled;
   sampled.token = Draw(kernels, adjusted, vocab_size, scratch + vocab_size);
@@ -253,6 +259,17 @@ void Sampler::Adjust(float* logits, int vocab_size) const {
   for (const auto& [token, bias] : s.logit_bias) {
     if (token < vocab_size) logits[token] += bias;
   }
+}
+
+void Sampler::ForbidEnds(float* logits, int vocab_size) const {
+  std::vector<std::pair<int, float>> before;
+  for (const int token : settings_.end_tokens) {
+    if (token >= vocab_size) continue;
+    before.emplace_back(token, logits[token]);
+    logits[token] = kNever;
+  }
+  if (std::isfinite(logits[ArgMax(logits, vocab_size)])) return;
+  for (auto entry = before.rbegin(); entry != before.rend(); ++entry) logits[entry->first] = entry->second;
 }
 
 int Sampler::Draw(const KernelTable& kernels, const float* logits, int vocab_size, float* scratch) const {

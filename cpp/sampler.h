@@ -23,6 +23,8 @@ struct SamplerSettings {
   float presence_penalty = 0.0f;
   float frequency_penalty = 0.0f;
   std::vector<std::pair<int, float>> logit_bias;  // by token id; -infinity forbids
+  int min_tokens = 0;  // until so many were drawn, none of `end_tokens` is, unless nothing else may be
+  std::vector<int> end_tokens;
 
   // Throws std::invalid_argument naming the first value that makes no sense.
   void Validate() const;
@@ -40,7 +42,7 @@ struct Sampled {
 };
 
 // The order: log-probabilities are those of the model, before anything below. Then penalties and bias, the mask,
-// temperature, top-k, top-p, min-p. Ties go to the lower id. The n-th draw uses the n-th number of the seed's own
+// the end tokens, temperature, top-k, top-p, min-p. Ties go to the lower id. The n-th draw uses the n-th number of the seed's own
 // sequence, so it depends on nothing but the seed, the settings, the tokens so far and the logits.
 class Sampler {
  public:
@@ -53,11 +55,12 @@ class Sampler {
   // room for 2 * vocab_size. Throws std::runtime_error where a logit is not finite or no token is left to draw.
   Sampled Sample(const KernelTable& kernels, const float* logits, int vocab_size, const uint32_t* mask, float* scratch);
 
-  // One more than the highest id with a bias; 0 without.
+  // One more than the highest id with a bias or that ends; 0 without.
   int min_vocab_size() const { return min_vocab_size_; }
 
  private:
   void Adjust(float* logits, int vocab_size) const;
+  void ForbidEnds(float* logits, int vocab_size) const;
   int Draw(const KernelTable& kernels, const float* logits, int vocab_size, float* scratch) const;
 
   const SamplerSettings settings_;

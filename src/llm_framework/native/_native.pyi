@@ -128,9 +128,12 @@ class Sampler:
         presence_penalty: float = 0.0,
         frequency_penalty: float = 0.0,
         logit_bias: Mapping[int, float] | None = None,
+        min_tokens: int = 0,
+        end_tokens: Seq[int] = (),
     ) -> None:
         """`temperature` 0 is greedy; `top_k` 0, `top_p` 1 and `min_p` 0 are off; `num_logprobs` -1 computes none, 0
-        the chosen token's alone, n the n likeliest too. Penalties count the tokens given to `observe` and drawn."""
+        the chosen token's alone, n the n likeliest too. Penalties count the tokens given to `observe` and drawn.
+        Until `min_tokens` were drawn none of `end_tokens` is, unless a mask leaves nothing else."""
 
     def observe(self, tokens: Seq[int]) -> None:
         """Count these tokens (the prompt's) for the repetition penalty."""
@@ -138,7 +141,11 @@ class Sampler:
 @final
 class Row:
     """A part of a step: `tokens` to append to `sequence`; with `sampler`, what follows is sampled, from the tokens
-    whose bit is set in `mask` (uint32 words, ceil(V / 32) of them, lowest bit first) where one is given."""
+    whose bit is set in `mask` (uint32 words, ceil(V / 32) of them, lowest bit first) where one is given.
+
+    `drafts` (at most 31, not with a mask) are guesses at what will be drawn. As long as what is drawn is what was
+    guessed, one more token is drawn behind the guess; it is the token that would be drawn without. The sequence then
+    holds the guesses that came true."""
 
     def __init__(
         self,
@@ -146,12 +153,19 @@ class Row:
         tokens: Seq[int],
         sampler: Sampler | None = None,
         mask: NDArray[np.uint32] | None = None,
+        drafts: Seq[int] | None = None,
     ) -> None: ...
 
 @final
 class Sampled:
     """A token that was drawn; `logprob` and `top` (id, log-probability; likeliest first) are the model's own."""
 
-    token: int
-    logprob: float
-    top: list[tuple[int, float]]
+    @property
+    def token(self) -> int: ...
+    @property
+    def logprob(self) -> float: ...
+    @property
+    def top(self) -> list[tuple[int, float]]: ...
+    @property
+    def following(self) -> list[Sampled]:
+        """The tokens that were drawn behind drafts that came true, in order."""

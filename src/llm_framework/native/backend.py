@@ -27,7 +27,8 @@ class GemmaNativeBackend(LocalBackend):
 
     `settings`: `num_threads` (default: every core), `config` and `tokenizer` (paths, for files that carry none),
     `max_batch` (requests that decode at once), `prefix_cache_gb` (memory for texts that were read, so that a prompt
-    which begins like an earlier one is not read again; default: an eighth of the machine's, 4 at most; 0: none).
+    which begins like an earlier one is not read again; default: an eighth of the machine's, 4 at most; 0: none),
+    `drafts` (False: no token is guessed ahead from the text so far; what is drawn is the same).
     Requests may come from several event loops at the same time; they share the passes over the weights. Closing a
     stream stops its work before the next token.
     """
@@ -76,6 +77,7 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> LoadedModel:
             name=model_info.name,
             max_batch=settings.get("max_batch") or MAX_BATCH,
             prefix_cache_bytes=_prefix_cache_bytes(settings, model_info.name),
+            drafts=settings.get("drafts") is not False,
         )
     except BaseException:
         model.close()

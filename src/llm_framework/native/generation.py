@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..decoding.constraints import Constraint
+    from .drafts import Lookup
     from .policy import Slot
     from .turns import Turn
 
@@ -52,6 +53,11 @@ class Sampled(Protocol):
     def logprob(self) -> float: ...
     @property
     def top(self) -> Sequence[tuple[int, float]]: ...
+
+
+def drawn(sampled: Any) -> list[Sampled]:
+    """A row's tokens: the one that was drawn, and those that were drawn behind guesses that came true."""
+    return [sampled, *getattr(sampled, "following", ())]
 
 
 class Generation:
@@ -95,6 +101,7 @@ class Generation:
         self.turn: Future[Turn] | None = None  # what the constraint is at; the request takes no part in steps meanwhile
         self.mask: Mask = None  # of the next token
         self.decoding = False
+        self.lookup: Lookup | None = None  # guesses at its next tokens
         self.cancelled = False
         self.wake: Callable[[], None] = _nothing
         # The consumer's side: only its own event loop touches these.
@@ -182,12 +189,28 @@ def advance(slot: Slot, sampled: Sampled | None) -> Delivery | None:
         token = taken
         generation.pending = [token]
     generation.tokens.append(token)
+    if generation.lookup is not None and not slot.drafts:
+        generation.lookup.extend([token])
     event = TokenEvent(token, sampled.logprob, sampled.top)
     if constraint is not None and (constraint.is_done() or (generation.num_left == 0 and constraint.may_end())):
         return Delivery(generation, event, ended=True, finish_reason="stop")
     if generation.num_left == 0:
         return Delivery(generation, event, ended=True, finish_reason="length")
     return Delivery(generation, event)
+
+
+def advance_all(slot: Slot, tokens: Sequence[Sampled]) -> list[Delivery]:
+    """The same for a slot with guesses, of which as many came true as there are tokens beside the first."""
+    generation, told = slot.generation, []
+    if generation.lookup is not None:
+        generation.lookup.extend([sampled.token for sampled in tokens], len(slot.drafts))
+    for sampled in tokens:
+        delivery = advance(slot, sampled)
+        if delivery is not None:
+            told.append(delivery)
+            if delivery.ended:
+                break
+    return told
 
 
 def _nothing() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from .drafts import MAX_DRAFTS, Lookup
 
 if TYPE_CHECKING:
     from .generation import Generation
@@ -17,11 +19,13 @@ _RISE, _FALL = 0.5, 0.2  # how fast an estimate follows what was measured: quick
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A request's part in a step: the first `num_tokens` of its pending tokens; `samples` where they are the last."""
+    """A request's part in a step: the first `num_tokens` of its pending tokens; `samples` where they are the last.
+    `drafts` are guesses at what will be drawn, see `drafts.py`."""
 
     generation: Generation
     num_tokens: int
     samples: bool
+    drafts: Sequence[int] = ()
 
 
 class PrefillBudget:
@@ -67,6 +71,17 @@ def _followed(estimate: float | None, measured: float) -> float:
     if estimate is None:
         return measured
     return estimate + (_RISE if measured > estimate else _FALL) * (measured - estimate)
+
+
+def with_drafts(slot: Slot, cost: float) -> Slot:
+    """The slot with guesses at its request's next tokens, where they pay; `cost` is what a guess adds to a step."""
+    generation = slot.generation
+    if not generation.decoding or generation.constraint is not None or not generation.reuses:
+        return slot
+    if generation.lookup is None:
+        generation.lookup = Lookup(generation.tokens)
+    guesses = generation.lookup.guess(min(MAX_DRAFTS, generation.num_left - 1), cost)
+    return replace(slot, drafts=guesses) if guesses else slot
 
 
 def plan_step(active: Sequence[Generation], prefill_tokens: int) -> list[Slot]:

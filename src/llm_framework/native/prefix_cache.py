@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 MIN_SHARED = 8  # tokens; fewer are read sooner than shared
+_WIDTH = array("i").itemsize
 
 
 class Keepable(Protocol):
@@ -28,20 +29,20 @@ class Keepable(Protocol):
 
 
 def text_key(tokens: Sequence[int]) -> bytes:
-    """Tokens in a form in which long texts are compared fast: eight bytes each. Empty where one is no token id."""
+    """Tokens in a form in which long texts are compared fast: an int each. Empty where one is no token id."""
     try:
-        return array("q", tokens).tobytes()
+        return array("i", tokens).tobytes()
     except (OverflowError, TypeError):
         return b""
 
 
 def common_length(a: bytes, b: bytes) -> int:
     """How many tokens two texts, as `text_key` makes them, begin with in common."""
-    low, high = 0, min(len(a), len(b)) // 8
+    low, high = 0, min(len(a), len(b)) // _WIDTH
     step = 16
     while low < high:
         middle = min(low + step, high)
-        if a[8 * low : 8 * middle] == b[8 * low : 8 * middle]:
+        if a[_WIDTH * low : _WIDTH * middle] == b[_WIDTH * low : _WIDTH * middle]:
             low, step = middle, 2 * step  # they mostly agree far or not at all
         else:
             high, step = middle - 1, max(1, (middle - low) // 2)
@@ -88,7 +89,7 @@ class PrefixCache:
         """The longest beginning of a prompt that can be gone on from; at least its last token is left to be read."""
         found: Entry | None = None
         longest = branch = 0
-        most = len(text) // 8 - 1
+        most = len(text) // _WIDTH - 1
         for entry in self._entries.values():
             length = min(common_length(entry.text, text), most)
             if length < max(MIN_SHARED, longest):
@@ -107,7 +108,7 @@ class PrefixCache:
     def keep(self, tokens: Sequence[int], sequence: Keepable) -> None:
         """Keep a sequence, which holds `tokens`. Texts that it makes superfluous go."""
         entry = Entry(text_key(tokens), sequence)
-        if not self.max_bytes or len(entry.text) < 8 * MIN_SHARED:
+        if not self.max_bytes or len(entry.text) < _WIDTH * MIN_SHARED:
             return
         for known in list(self._entries.values()):
             if known.serves_all_of(entry):

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ProviderUnavailableError
 from ..logs import get_logger
-from .generation import Delivery, Generation, Sampled, advance
-from .policy import PrefillBudget, Slot, plan_step
+from .drafts import MAX_ROWS, DraftCost
+from .generation import Delivery, Generation, Sampled, advance, advance_all, drawn
+from .policy import PrefillBudget, Slot, plan_step, with_drafts
 from .sharing import PrefixSharing
 from .turns import ConstraintThreads
 
@@ -59,7 +60,8 @@ class Scheduler:
 
     `make_row(sequence, tokens, sampler)` makes an engine row (`_native.Row`). `budget` says how much of the prompts a
     step holds, `prefix_cache_bytes` how much memory is spent on texts that were read (0: none are kept; the engine's
-    sequences need `fork` and `hold` else). The thread starts with the first request and sleeps while there is none.
+    sequences need `fork` and `hold` else), `drafts` whether next tokens are guessed where that pays (rows then take
+    `drafts=`). The thread starts with the first request and sleeps while there is none.
     `close` ends what still runs with a typed error.
     """
 
@@ -71,6 +73,7 @@ class Scheduler:
         max_batch: int = MAX_BATCH,
         budget: PrefillBudget | None = None,
         prefix_cache_bytes: int = 0,
+        drafts: bool = False,
         name: str = "model",
     ) -> None:
         self._engine = engine
@@ -78,6 +81,8 @@ class Scheduler:
         self._max_batch = max_batch
         self._budget = budget or PrefillBudget()
         self._prefixes = PrefixSharing(prefix_cache_bytes)
+        self._drafts = drafts
+        self._draft_cost = DraftCost()
         self._name = name
         self._state = _State()
         self._changed = threading.Condition()
@@ -167,14 +172,22 @@ class Scheduler:
     def _plan(self) -> list[Slot]:
         ready = [g for g in self._active if g.turn is None and self._prefixes.is_ready(g, self._active)]
         num_decoding = sum(generation.decoding for generation in self._active)
-        return plan_step(ready, self._budget.tokens(num_decoding))
+        slots = plan_step(ready, self._budget.tokens(num_decoding))
+        if not self._drafts or num_decoding > MAX_ROWS:
+            return slots
+        return [with_drafts(slot, self._draft_cost.cost) for slot in slots]
 
     def _timed_step(self, slots: Sequence[Slot]) -> list[Delivery]:
         num_prefill = sum(slot.num_tokens for slot in slots if not slot.generation.decoding)
         num_decoding = sum(slot.generation.decoding for slot in slots)
+        num_drafts = sum(len(slot.drafts) for slot in slots)
         started = time.monotonic()
         deliveries = self._step(slots)
-        self._budget.observe(num_prefill, num_decoding, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        if num_drafts == 0:
+            self._budget.observe(num_prefill, num_decoding, seconds)
+        if num_prefill == 0:
+            self._draft_cost.observe(num_decoding, num_drafts, seconds)
         return deliveries
 
     def _admit(self) -> bool:
@@ -213,13 +226,15 @@ class Scheduler:
             sampled = self._engine.step([self._row(slot) for slot in slots])
         except Exception as error:
             return self._after_failure(slots, error)
-        for slot in slots:
-            slot.generation.length += slot.num_tokens
+        for slot, first in zip(slots, sampled, strict=True):
+            slot.generation.length += slot.num_tokens + (len(drawn(first)) - 1 if slot.drafts else 0)
         self._prefixes.after_step(slot.generation for slot in slots)
         told: list[Delivery | None] = []
         for slot, token in zip(slots, sampled, strict=True):
             if token is not None and slot.generation.constraint is not None:
                 self._constraints.follow(slot, token)
+            elif slot.drafts:
+                told += advance_all(slot, drawn(token))
             else:
                 told.append(advance(slot, token))
         return [delivery for delivery in told if delivery is not None]
@@ -232,6 +247,8 @@ class Scheduler:
         tokens = generation.pending[: slot.num_tokens]
         if not slot.samples:
             return self._make_row(generation.sequence, tokens, None)
+        if slot.drafts:
+            return self._make_row(generation.sequence, tokens, generation.sampler, drafts=slot.drafts)
         if generation.mask is None:
             return self._make_row(generation.sequence, tokens, generation.sampler)
         return self._make_row(generation.sequence, tokens, generation.sampler, generation.mask)

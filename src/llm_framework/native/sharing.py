@@ -57,8 +57,12 @@ class PrefixSharing:
         """Take the sequence of a request that has ended, and keep it where it is as it should be."""
         sequence, generation.sequence = generation.sequence, None
         generation.leader, generation.looked_up = None, False
-        if sequence is not None and self.cache.max_bytes and sequence.length == generation.length:
-            self.cache.keep(generation.tokens[: generation.length], sequence)
+        if sequence is None or not self.cache.max_bytes or sequence.length != generation.length:
+            return
+        tokens = generation.tokens[: generation.length]
+        # An answer that ended among guesses that came true has read further than it goes.
+        if len(tokens) == sequence.length or sequence.truncate(len(tokens)):
+            self.cache.keep(tokens, sequence)
 
     def _keep_fork(self, generation: Generation, length: int) -> None:
         fork = generation.sequence.fork(length, max(length, 1))
