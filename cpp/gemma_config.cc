@@ -25,48 +25,71 @@ void CheckNotNegative(const char* name, float value) {
   }
 }
 
-void CheckCount(const char* name, size_t count, int num_layers) {
-  if (count != static_cast<size_t>(num_layers)) {
-    Fail(std::string(name) + " has " + std::to_string(count) + " entries for " + std::to_string(num_layers) +
-         " layers");
+void CheckHeads(const LayerShape& shape, QkvLayout layout) {
+  CheckSize("num_heads", shape.num_heads, 1024);
+  CheckSize("num_kv_heads", shape.num_kv_heads, 1024);
+  CheckSize("head_dim", shape.head_dim, 4096);
+  if (shape.num_heads % shape.num_kv_heads != 0) {
+    Fail("num_heads (" + std::to_string(shape.num_heads) + ") is no multiple of num_kv_heads (" +
+         std::to_string(shape.num_kv_heads) + ")");
+  }
+  if (shape.head_dim % 2 != 0) Fail("head_dim is " + std::to_string(shape.head_dim) + ", must be even");
+  if (layout == QkvLayout::kPerHead && shape.num_heads != shape.num_kv_heads) {
+    Fail("qkv_layout \"per_head\" needs as many kv heads as heads");
+  }
+  if (layout != QkvLayout::kSeparate && (!shape.has_own_kv() || shape.values_are_keys)) {
+    Fail("qkv_layout must be \"separate\" where a layer has no keys or values of its own");
+  }
+}
+
+void CheckRope(const LayerShape& shape, const std::string& index) {
+  CheckPositive("rope_bases" + index, shape.rope_base);
+  CheckPositive("rope_scales" + index, shape.rope_scale);
+  if (shape.rope_dims < 0 || shape.rope_dims > shape.head_dim || shape.rope_dims % 2 != 0) {
+    Fail("rope_dims" + index + " is " + std::to_string(shape.rope_dims) + ", must be even and 0 to head_dim");
+  }
+}
+
+// A layer can read the keys and values of an earlier one that are as it would have them.
+void CheckSharing(const GemmaConfig& config, int layer, const std::string& index) {
+  const LayerShape& shape = config.layer(layer);
+  if (shape.has_own_kv()) return;
+  if (shape.shared_kv >= layer) Fail("shared_kv" + index + " must name an earlier layer");
+  const LayerShape& source = config.layer(shape.shared_kv);
+  if (!source.has_own_kv()) Fail("shared_kv" + index + " names a layer without keys of its own");
+  if (source.num_kv_heads != shape.num_kv_heads || source.head_dim != shape.head_dim ||
+      source.window != shape.window) {
+    Fail("shared_kv" + index + " names a layer of another shape or window");
   }
 }
 
 }  // namespace
 
 void GemmaConfig::Validate() const {
-  CheckSize("num_layers", num_layers, 1024);
+  CheckSize("num_layers", num_layers(), 1024);
   CheckSize("model_dim", model_dim, 1 << 16);
-  CheckSize("ffn_dim", ffn_dim, 1 << 19);
-  CheckSize("num_heads", num_heads, 1024);
-  CheckSize("num_kv_heads", num_kv_heads, 1024);
-  CheckSize("head_dim", head_dim, 4096);
   CheckSize("vocab_size", vocab_size, 1 << 24);
   CheckSize("max_seq_len", max_seq_len, 1 << 24);
-  if (num_heads % num_kv_heads != 0) {
-    Fail("num_heads (" + std::to_string(num_heads) + ") is no multiple of num_kv_heads (" +
-         std::to_string(num_kv_heads) + ")");
-  }
-  if (head_dim % 2 != 0) Fail("head_dim is " + std::to_string(head_dim) + ", must be even");
-  if (qkv_layout == QkvLayout::kPerHead && num_heads != num_kv_heads) {
-    Fail("qkv_layout \"per_head\" needs as many kv heads as heads");
-  }
-  CheckCount("windows", windows.size(), num_layers);
-  CheckCount("rope_bases", rope_bases.size(), num_layers);
-  CheckCount("rope_scales", rope_scales.size(), num_layers);
-  for (size_t i = 0; i < windows.size(); ++i) {
+  for (int i = 0; i < num_layers(); ++i) {
+    const LayerShape& shape = layer(i);
     const std::string index = "[" + std::to_string(i) + "]";
-    if (windows[i] < 0 || windows[i] > 1 << 24) {
-      Fail("windows" + index + " is " + std::to_string(windows[i]) + ", must be 0 to 2^24");
+    CheckSize("ffn_dim", shape.ffn_dim, 1 << 19);
+    CheckHeads(shape, qkv_layout);
+    if (shape.window < 0 || shape.window > 1 << 24) {
+      Fail("windows" + index + " is " + std::to_string(shape.window) + ", must be 0 to 2^24");
     }
-    CheckPositive("rope_bases" + index, rope_bases[i]);
-    CheckPositive("rope_scales" + index, rope_scales[i]);
+    CheckRope(shape, index);
+    CheckSharing(*this, i, index);
   }
   CheckPositive("query_scale", query_scale);
   CheckPositive("embedding_scale", embedding_scale);
   CheckNotNegative("attention_softcap", attention_softcap);
   CheckNotNegative("final_softcap", final_softcap);
   CheckNotNegative("norm_eps", norm_eps);
+  if (per_layer_dim != 0) {
+    CheckSize("per_layer_dim", per_layer_dim, 1 << 14);
+    CheckSize("per_layer_vocab_size", per_layer_vocab_size, 1 << 24);
+  }
 }
 
 }  // namespace llmfw

@@ -4,19 +4,24 @@
 
 namespace llmfw {
 
-KVCache::KVCache(const GemmaConfig& config, int capacity)
-    : capacity_(capacity), kv_dim_(static_cast<size_t>(config.kv_dim())) {
+KVCache::KVCache(const GemmaConfig& config, int capacity) : capacity_(capacity) {
   const auto round_up = [](int slots) { return (slots + kBlockSlots - 1) / kBlockSlots * kBlockSlots; };
-  for (const int window : config.windows) {
+  for (const LayerShape& shape : config.layers) {
+    if (!shape.has_own_kv()) {
+      index_of_layer_.push_back(index_of_layer_[static_cast<size_t>(shape.shared_kv)]);
+      continue;
+    }
     Layer layer;
-    layer.window = window;
+    layer.kv_dim = static_cast<size_t>(shape.kv_dim());
+    layer.window = shape.window;
     layer.num_slots = round_up(capacity);
     // A window that reaches over the whole capacity needs no ring (and could overflow the sum).
-    if (window > 0 && window < capacity) {
-      layer.num_slots = std::min(layer.num_slots, round_up(window + kMaxChunkTokens));
+    if (shape.window > 0 && shape.window < capacity) {
+      layer.num_slots = std::min(layer.num_slots, round_up(shape.window + kMaxChunkTokens));
     }
     layer.wraps = layer.num_slots < capacity;
     layer.blocks.resize(static_cast<size_t>(layer.num_slots / kBlockSlots));
+    index_of_layer_.push_back(layers_.size());
     layers_.push_back(std::move(layer));
   }
 }
@@ -25,21 +30,20 @@ void KVCache::Reserve(int count) {
   assert(count <= kMaxChunkTokens && length() + count <= capacity_);
   if (count == 0) return;
   const int end = length() + count;
-  for (int i = 0; i < static_cast<int>(layers_.size()); ++i) {
-    Layer& layer = layers_[static_cast<size_t>(i)];
+  for (Layer& layer : layers_) {
     // One position of each block that the range touches, and its last.
     for (int position = length();; position = std::min(position + kBlockSlots, end - 1)) {
-      MakeOwn(layer.blocks[static_cast<size_t>(Slot(i, position) / kBlockSlots)]);
+      MakeOwn(layer.blocks[static_cast<size_t>(Slot(layer, position) / kBlockSlots)], BlockSize(layer));
       if (position == end - 1) break;
     }
   }
 }
 
 // Afterwards the block may be written to.
-void KVCache::MakeOwn(std::shared_ptr<KVBlock>& block) const {
+void KVCache::MakeOwn(std::shared_ptr<KVBlock>& block, size_t size) {
   if (block != nullptr && block.use_count() == 1) return;
-  auto own = std::make_shared<KVBlock>(block_size());
-  if (block != nullptr) std::copy_n(block->values.data(), block_size(), own->values.data());
+  auto own = std::make_shared<KVBlock>(size);
+  if (block != nullptr) std::copy_n(block->values.data(), size, own->values.data());
   block = std::move(own);
 }
 
@@ -105,7 +109,7 @@ size_t KVCache::Hold() {
   size_t bytes = 0;
   for (const Layer& layer : layers_) {
     for (const auto& block : layer.blocks) {
-      if (block != nullptr && block->holds++ == 0) bytes += block_size() * sizeof(float);
+      if (block != nullptr && block->holds++ == 0) bytes += BlockSize(layer) * sizeof(float);
     }
   }
   return bytes;
@@ -116,7 +120,7 @@ size_t KVCache::Release() {
   size_t bytes = 0;
   for (const Layer& layer : layers_) {
     for (const auto& block : layer.blocks) {
-      if (block != nullptr && --block->holds == 0) bytes += block_size() * sizeof(float);
+      if (block != nullptr && --block->holds == 0) bytes += BlockSize(layer) * sizeof(float);
     }
   }
   return bytes;

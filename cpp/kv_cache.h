@@ -42,9 +42,10 @@ class KVCache {
   // Counts `count` positions as filled.
   void Advance(int count);
 
-  // The key or value, float[num_kv_heads * head_dim], of a position that was reserved and is still held.
-  float* Key(int layer, int position) { return BlockOf(layer, position) + SlotInBlock(layer, position) * kv_dim_; }
-  float* Value(int layer, int position) { return Key(layer, position) + kBlockSlots * kv_dim_; }
+  // The key or value, float[num_kv_heads * head_dim], of a position that was reserved and is still held. A layer that
+  // shares another's keys and values has the same ones.
+  float* Key(int layer, int position) { return BlockOf(layer, position) + SlotInBlock(layer, position) * kv_dim(layer); }
+  float* Value(int layer, int position) { return Key(layer, position) + kBlockSlots * kv_dim(layer); }
 
   // Calls visit(position, count, keys, values) for the stretches of [begin, end) that lie together in memory, in order;
   // keys and values are [count, num_kv_heads * head_dim].
@@ -54,7 +55,7 @@ class KVCache {
       const int slot = static_cast<int>(SlotInBlock(layer, position));
       const int count = std::min(end - position, kBlockSlots - slot);
       const float* keys = Key(layer, position);
-      visit(position, count, keys, keys + kBlockSlots * kv_dim_);
+      visit(position, count, keys, keys + kBlockSlots * kv_dim(layer));
       position += count;
     }
   }
@@ -82,6 +83,7 @@ class KVCache {
   static constexpr int kBlockSlots = 64;
 
   struct Layer {
+    size_t kv_dim = 0;
     int window = 0;      // 0: global
     int num_slots = 0;   // a multiple of kBlockSlots
     bool wraps = false;  // fewer slots than the sequence may have positions
@@ -89,27 +91,29 @@ class KVCache {
     std::vector<std::shared_ptr<KVBlock>> blocks;
   };
 
-  int Slot(int layer, int position) const { return position % layers_[static_cast<size_t>(layer)].num_slots; }
+  const Layer& Of(int layer) const { return layers_[index_of_layer_[static_cast<size_t>(layer)]]; }
+  size_t kv_dim(int layer) const { return Of(layer).kv_dim; }
+  static int Slot(const Layer& layer, int position) { return position % layer.num_slots; }
   size_t SlotInBlock(int layer, int position) const {
-    return static_cast<size_t>(Slot(layer, position) % kBlockSlots);
+    return static_cast<size_t>(Slot(Of(layer), position) % kBlockSlots);
   }
   float* BlockOf(int layer, int position) {
-    const Layer& l = layers_[static_cast<size_t>(layer)];
-    return l.blocks[static_cast<size_t>(Slot(layer, position) / kBlockSlots)]->values.data();
+    const Layer& held = Of(layer);
+    return held.blocks[static_cast<size_t>(Slot(held, position) / kBlockSlots)]->values.data();
   }
-  size_t block_size() const { return 2 * kBlockSlots * kv_dim_; }
-  void MakeOwn(std::shared_ptr<KVBlock>& block) const;
+  static size_t BlockSize(const Layer& layer) { return 2 * kBlockSlots * layer.kv_dim; }
+  static void MakeOwn(std::shared_ptr<KVBlock>& block, size_t size);
   int OldestHeld(const Layer& layer) const;
   bool Holds(int length) const;
   void FreeBlocksFrom(int length);
 
   const int capacity_;
-  const size_t kv_dim_;
   // Read without a lock by Python's `length`; written only inside a step.
   std::atomic<int> length_{0};
   int longest_ = 0;  // since the last Clear: a ring holds positions from longest_ - num_slots on
   std::atomic<bool> held_{false};
-  std::vector<Layer> layers_;
+  std::vector<Layer> layers_;            // those with keys and values of their own
+  std::vector<size_t> index_of_layer_;   // a model's layer -> where in layers_ its keys and values are
 };
 
 }  // namespace llmfw

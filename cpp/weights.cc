@@ -49,25 +49,29 @@ class Picker {
   std::set<std::string> taken_;
 };
 
-std::vector<PlacedTensor> TakeQkv(Picker& picker, const std::string& prefix, const GemmaConfig& c) {
-  if (picker.Has(prefix + "qkv")) return {{picker.Take(prefix + "qkv", c.qkv_dim(), c.model_dim), 0}};
-  const PlacedTensor q{picker.Take(prefix + "q", c.q_dim(), c.model_dim), 0};
+std::vector<PlacedTensor> TakeQkv(Picker& picker, const std::string& prefix, const GemmaConfig& c,
+                                  const LayerShape& shape) {
+  if (picker.Has(prefix + "qkv")) return {{picker.Take(prefix + "qkv", shape.qkv_dim(), c.model_dim), 0}};
+  const PlacedTensor q{picker.Take(prefix + "q", shape.q_dim(), c.model_dim), 0};
+  if (!shape.has_own_kv()) return {q};
   if (c.qkv_layout == QkvLayout::kPerHead) {
     throw std::invalid_argument("qkv_layout \"per_head\" needs the tensor \"" + prefix + "qkv\"");
   }
-  if (picker.Has(prefix + "kv")) return {q, {picker.Take(prefix + "kv", 2 * c.kv_dim(), c.model_dim), c.q_dim()}};
+  if (picker.Has(prefix + "kv")) {
+    return {q, {picker.Take(prefix + "kv", shape.qkv_dim() - shape.q_dim(), c.model_dim), shape.q_dim()}};
+  }
   if (c.qkv_layout != QkvLayout::kSeparate) {
     throw std::invalid_argument("qkv_layout must be \"separate\" where \"" + prefix + "k\" and \"v\" are two tensors");
   }
-  return {q,
-          {picker.Take(prefix + "k", c.kv_dim(), c.model_dim), c.q_dim()},
-          {picker.Take(prefix + "v", c.kv_dim(), c.model_dim), c.q_dim() + c.kv_dim()}};
+  const PlacedTensor k{picker.Take(prefix + "k", shape.kv_dim(), c.model_dim), shape.q_dim()};
+  if (shape.values_are_keys) return {q, k};
+  return {q, k, {picker.Take(prefix + "v", shape.kv_dim(), c.model_dim), shape.q_dim() + shape.kv_dim()}};
 }
 
-std::vector<PlacedTensor> TakeGateUp(Picker& picker, const std::string& prefix, const GemmaConfig& c) {
-  if (picker.Has(prefix + "gate_up")) return {{picker.Take(prefix + "gate_up", 2 * c.ffn_dim, c.model_dim), 0}};
-  return {{picker.Take(prefix + "gate", c.ffn_dim, c.model_dim), 0},
-          {picker.Take(prefix + "up", c.ffn_dim, c.model_dim), c.ffn_dim}};
+std::vector<PlacedTensor> TakeGateUp(Picker& picker, const std::string& prefix, int model_dim, int ffn_dim) {
+  if (picker.Has(prefix + "gate_up")) return {{picker.Take(prefix + "gate_up", 2 * ffn_dim, model_dim), 0}};
+  return {{picker.Take(prefix + "gate", ffn_dim, model_dim), 0},
+          {picker.Take(prefix + "up", ffn_dim, model_dim), ffn_dim}};
 }
 
 // The same values as float32 in `decoded` where the type encodes several together, so that rows can be moved about.
@@ -89,49 +93,34 @@ AlignedArray<std::byte> JoinHeads(const Tensor& heads, int num_heads, int model_
   return joined;
 }
 
-Tensor TakeAttentionOut(Picker& picker, const std::string& prefix, const GemmaConfig& c, GemmaWeights& weights) {
+Tensor TakeAttentionOut(Picker& picker, const std::string& prefix, int model_dim, const LayerShape& shape,
+                        GemmaWeights& weights) {
   if (!picker.Has(prefix + "attention_out_heads")) {
-    return picker.Take(prefix + "attention_out", c.model_dim, c.q_dim());
+    return picker.Take(prefix + "attention_out", model_dim, shape.q_dim());
   }
-  const Tensor stored = picker.Take(prefix + "attention_out_heads", c.num_heads * c.model_dim, c.head_dim);
+  const Tensor stored = picker.Take(prefix + "attention_out_heads", shape.num_heads * model_dim, shape.head_dim);
   AlignedArray<float> decoded;
   const Tensor heads = WithoutGroups(stored, decoded);
-  weights.owned.push_back(JoinHeads(heads, c.num_heads, c.model_dim));
-  return {weights.owned.back().data(), heads.type, c.model_dim, c.q_dim(), heads.scale};
+  weights.owned.push_back(JoinHeads(heads, shape.num_heads, model_dim));
+  return {weights.owned.back().data(), heads.type, model_dim, shape.q_dim(), heads.scale};
 }
 
-LayerWeights TakeLayer(Picker& picker, const std::string& prefix, const GemmaConfig& c, GemmaWeights& weights) {
-  LayerWeights layer;
-  layer.pre_attention_norm = picker.TakeVector(prefix + "pre_attention_norm", c.model_dim);
-  layer.pre_ffn_norm = picker.TakeVector(prefix + "pre_ffn_norm", c.model_dim);
-  if (c.post_norms) {
-    layer.post_attention_norm = picker.TakeVector(prefix + "post_attention_norm", c.model_dim);
-    layer.post_ffn_norm = picker.TakeVector(prefix + "post_ffn_norm", c.model_dim);
-  }
-  if (c.qk_norm) {
-    layer.query_norm = picker.TakeVector(prefix + "query_norm", c.head_dim);
-    layer.key_norm = picker.TakeVector(prefix + "key_norm", c.head_dim);
-  }
-  layer.qkv = TakeQkv(picker, prefix, c);
-  layer.attention_out = TakeAttentionOut(picker, prefix, c, weights);
-  layer.gate_up = TakeGateUp(picker, prefix, c);
-  layer.down = picker.Take(prefix + "down", c.model_dim, c.ffn_dim);
-  return layer;
-}
-
-QkvOffsets Offsets(const GemmaConfig& c) {
-  const int d = c.head_dim;
+QkvOffsets Offsets(const LayerShape& shape, QkvLayout layout) {
+  const int d = shape.head_dim;
+  const int keys = shape.q_dim();
+  const int values = shape.values_are_keys ? keys : keys + shape.kv_dim();
   QkvOffsets offsets;
-  for (int h = 0; h < c.num_heads; ++h) offsets.q.push_back(c.qkv_layout == QkvLayout::kPerHead ? 3 * h * d : h * d);
-  for (int h = 0; h < c.num_kv_heads; ++h) {
-    switch (c.qkv_layout) {
+  for (int h = 0; h < shape.num_heads; ++h) offsets.q.push_back(layout == QkvLayout::kPerHead ? 3 * h * d : h * d);
+  if (!shape.has_own_kv()) return offsets;
+  for (int h = 0; h < shape.num_kv_heads; ++h) {
+    switch (layout) {
       case QkvLayout::kSeparate:
-        offsets.k.push_back(c.q_dim() + h * d);
-        offsets.v.push_back(c.q_dim() + c.kv_dim() + h * d);
+        offsets.k.push_back(keys + h * d);
+        offsets.v.push_back(values + h * d);
         break;
       case QkvLayout::kKvInterleaved:
-        offsets.k.push_back(c.q_dim() + 2 * h * d);
-        offsets.v.push_back(c.q_dim() + (2 * h + 1) * d);
+        offsets.k.push_back(keys + 2 * h * d);
+        offsets.v.push_back(keys + (2 * h + 1) * d);
         break;
       case QkvLayout::kPerHead:
         offsets.k.push_back((3 * h + 1) * d);
@@ -140,6 +129,39 @@ QkvOffsets Offsets(const GemmaConfig& c) {
     }
   }
   return offsets;
+}
+
+void TakeNorms(Picker& picker, const std::string& prefix, const GemmaConfig& c, const LayerShape& shape,
+               LayerWeights& layer) {
+  layer.pre_attention_norm = picker.TakeVector(prefix + "pre_attention_norm", c.model_dim);
+  layer.pre_ffn_norm = picker.TakeVector(prefix + "pre_ffn_norm", c.model_dim);
+  if (c.post_norms) {
+    layer.post_attention_norm = picker.TakeVector(prefix + "post_attention_norm", c.model_dim);
+    layer.post_ffn_norm = picker.TakeVector(prefix + "post_ffn_norm", c.model_dim);
+  }
+  if (c.qk_norm) {
+    layer.query_norm = picker.TakeVector(prefix + "query_norm", shape.head_dim);
+    if (shape.has_own_kv()) layer.key_norm = picker.TakeVector(prefix + "key_norm", shape.head_dim);
+  }
+  if (c.value_norm) layer.value_norm.assign(static_cast<size_t>(shape.head_dim), 0.0f);
+}
+
+LayerWeights TakeLayer(Picker& picker, const std::string& prefix, const GemmaConfig& c, const LayerShape& shape,
+                       GemmaWeights& weights) {
+  LayerWeights layer;
+  TakeNorms(picker, prefix, c, shape, layer);
+  layer.qkv = TakeQkv(picker, prefix, c, shape);
+  layer.qkv_offsets = Offsets(shape, c.qkv_layout);
+  layer.attention_out = TakeAttentionOut(picker, prefix, c.model_dim, shape, weights);
+  layer.gate_up = TakeGateUp(picker, prefix, c.model_dim, shape.ffn_dim);
+  layer.down = picker.Take(prefix + "down", c.model_dim, shape.ffn_dim);
+  if (c.per_layer_dim > 0) {
+    layer.per_layer_gate = picker.Take(prefix + "per_layer_gate", c.per_layer_dim, c.model_dim);
+    layer.per_layer_out = picker.Take(prefix + "per_layer_out", c.model_dim, c.per_layer_dim);
+    layer.post_per_layer_norm = picker.TakeVector(prefix + "post_per_layer_norm", c.model_dim);
+  }
+  if (picker.Has(prefix + "output_scale")) layer.output_scale = picker.TakeVector(prefix + "output_scale", 1)[0];
+  return layer;
 }
 
 }  // namespace
@@ -155,9 +177,15 @@ GemmaWeights BuildWeights(const GemmaConfig& config, const TensorMap& tensors) {
   weights.head = weights.embedding;
   if (picker.Has("lm_head")) weights.head = picker.Take("lm_head", config.vocab_size, config.model_dim);
   weights.final_norm = picker.TakeVector("final_norm", config.model_dim);
-  weights.qkv_offsets = Offsets(config);
-  for (int i = 0; i < config.num_layers; ++i) {
-    weights.layers.push_back(TakeLayer(picker, "layers." + std::to_string(i) + ".", config, weights));
+  if (config.per_layer_dim > 0) {
+    weights.per_layer_embedding =
+        picker.Take("per_layer_embedding", config.per_layer_vocab_size, config.per_layer_width());
+    weights.per_layer_projection = picker.Take("per_layer_projection", config.per_layer_width(), config.model_dim);
+    weights.per_layer_norm = picker.TakeVector("per_layer_norm", config.per_layer_dim);
+  }
+  for (int i = 0; i < config.num_layers(); ++i) {
+    const std::string prefix = "layers." + std::to_string(i) + ".";
+    weights.layers.push_back(TakeLayer(picker, prefix, config, config.layer(i), weights));
   }
   picker.CheckAllTaken();
   return weights;

@@ -17,6 +17,11 @@ struct PlacedTensor {
   int offset = 0;
 };
 
+// Where a head's values start in a row of the qkv buffer; one entry a head.
+struct QkvOffsets {
+  std::vector<int> q, k, v;
+};
+
 struct LayerWeights {
   std::vector<float> pre_attention_norm;   // [D]
   std::vector<float> post_attention_norm;  // [D], empty without post norms
@@ -24,15 +29,16 @@ struct LayerWeights {
   std::vector<float> post_ffn_norm;        // [D], empty without post norms
   std::vector<float> query_norm;           // [d], empty without qk norm
   std::vector<float> key_norm;             // [d], empty without qk norm
-  std::vector<PlacedTensor> qkv;           // together [(H + 2K) d, D]
+  std::vector<float> value_norm;           // [d] zeros, empty without value norm
+  std::vector<PlacedTensor> qkv;           // together [(H + 2K) d, D]; less where keys or values are another's
+  QkvOffsets qkv_offsets;
   Tensor attention_out;                    // [D, H d]
   std::vector<PlacedTensor> gate_up;       // together [2F, D]
   Tensor down;                             // [D, F]
-};
-
-// Where a head's values start in a row of the qkv buffer; one entry a head.
-struct QkvOffsets {
-  std::vector<int> q, k, v;
+  Tensor per_layer_gate;                   // [P, D], with per-layer embeddings, as the two that follow
+  Tensor per_layer_out;                    // [D, P]
+  std::vector<float> post_per_layer_norm;  // [D]
+  float output_scale = 1.0f;               // of the stream behind the layer
 };
 
 struct GemmaWeights {
@@ -40,7 +46,9 @@ struct GemmaWeights {
   Tensor head;                    // [V, D], the embedding where tied
   std::vector<float> final_norm;  // [D]
   std::vector<LayerWeights> layers;
-  QkvOffsets qkv_offsets;
+  Tensor per_layer_embedding;         // [tokens, layers P]
+  Tensor per_layer_projection;        // [layers P, D]
+  std::vector<float> per_layer_norm;  // [P]
   std::vector<AlignedArray<std::byte>> owned;  // matrices whose rows had to be rearranged
 };
 

@@ -31,17 +31,21 @@ constexpr int kCapacity = 1400;
 
 GemmaConfig Config() {
   GemmaConfig config;
-  config.num_layers = 3;
   config.model_dim = 24;
-  config.ffn_dim = 40;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_dim = 6;
   config.vocab_size = kVocab;
   config.max_seq_len = 2048;
-  config.windows = {kWindow, 0, kWindow};
-  config.rope_bases = {1e4f, 1e6f, 1e4f};
-  config.rope_scales = {1.0f, 8.0f, 1.0f};
+  LayerShape sliding;
+  sliding.num_heads = 4;
+  sliding.num_kv_heads = 2;
+  sliding.head_dim = sliding.rope_dims = 6;
+  sliding.ffn_dim = 40;
+  sliding.window = kWindow;
+  sliding.rope_base = 1e4f;
+  LayerShape global = sliding;
+  global.window = 0;
+  global.rope_base = 1e6f;
+  global.rope_scale = 8.0f;
+  config.layers = {sliding, global, sliding};
   config.query_scale = 0.4f;
   config.embedding_scale = 4.9f;
   config.attention_softcap = 20.0f;
@@ -58,18 +62,19 @@ class Weights {
   Weights(const GemmaConfig& c, WeightType type) : type_(type) {
     Add("embedding", kVocab, c.model_dim);
     AddNorm("final_norm", c.model_dim);
-    for (int i = 0; i < c.num_layers; ++i) {
+    for (int i = 0; i < c.num_layers(); ++i) {
+      const LayerShape& shape = c.layer(i);
       const std::string p = "layers." + std::to_string(i) + ".";
       for (const char* norm : {"pre_attention_norm", "post_attention_norm", "pre_ffn_norm", "post_ffn_norm"}) {
         AddNorm(p + norm, c.model_dim);
       }
-      AddNorm(p + "query_norm", c.head_dim);
-      AddNorm(p + "key_norm", c.head_dim);
-      Add(p + "qkv", c.qkv_dim(), c.model_dim);
-      Add(p + "attention_out_heads", c.num_heads * c.model_dim, c.head_dim);
-      Add(p + "gate", c.ffn_dim, c.model_dim);
-      Add(p + "up", c.ffn_dim, c.model_dim);
-      Add(p + "down", c.model_dim, c.ffn_dim);
+      AddNorm(p + "query_norm", shape.head_dim);
+      AddNorm(p + "key_norm", shape.head_dim);
+      Add(p + "qkv", shape.qkv_dim(), c.model_dim);
+      Add(p + "attention_out_heads", shape.num_heads * c.model_dim, shape.head_dim);
+      Add(p + "gate", shape.ffn_dim, c.model_dim);
+      Add(p + "up", shape.ffn_dim, c.model_dim);
+      Add(p + "down", c.model_dim, shape.ffn_dim);
     }
   }
 
@@ -421,7 +426,7 @@ void TestBadModels() {
   const GemmaConfig good = Config();
   const Weights weights(good, WeightType::kF32);
   GemmaConfig bad = good;
-  bad.head_dim = 7;
+  bad.layers[0].head_dim = 7;
   CHECK(Throws<std::invalid_argument>([&] { bad.Validate(); }));
   bad = good;
   bad.vocab_size = kVocab - 1;

@@ -20,7 +20,7 @@ LAYERS: list[list[str]] = [
     ["config", "inputs"],
     ["registry.model_info"],
     ["plugins"],
-    ["decoding", "native.formats", "native.config", "native.gguf_config", "native.names", "native._native"],
+    ["decoding", "native.formats", "native.config", "native.gguf_config", "native.gemma4_config", "native.json_fields", "native.names", "native._native"],
     ["registry"],
     ["backends.base", "backends.protocols"],
     ["backends.http"],

@@ -10,16 +10,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .formats.view import fault, narrowest_type
+from .json_fields import MAX_SIZE, JsonFields
 
 if TYPE_CHECKING:
     from .formats.model_file import ModelFile
     from .formats.sbs import SbsConfig
 
-Family = Literal["gemma1", "gemma2", "gemma3"]
+Family = Literal["gemma1", "gemma2", "gemma3", "gemma4"]
 
-SUPPORTED = "Gemma 1, 2 and 3 text models (model_type gemma, gemma2, gemma3, gemma3_text)"
+SUPPORTED = "the text models of Gemma 1, 2, 3 and 4 (model_type gemma, gemma2, gemma3, gemma4 and their _text)"
 MAX_LAYERS = 1024
-MAX_SIZE = 1 << 24  # of a width, a vocabulary, a context: above every real one, and products of three fit 2**72
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """What may differ from layer to layer.
+
+    `rope_dims` values of a head are rotated. `shared_kv` is the earlier layer whose keys and values this one reads, or
+    -1 where it has its own. With `values_are_keys` one projection gives keys and values.
+    """
+
+    num_kv_heads: int
+    head_dim: int
+    ffn_dim: int
+    rope_dims: int
+    shared_kv: int = -1
+    values_are_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +44,10 @@ class ModelConfig:
 
     Per-layer tuples have `num_layers` items: `windows` in tokens (0 is global), `rope_bases`, and `rope_scales`
     (positions are divided by them). `weight_type` is the narrowest number format of the matrices; `chat_template` the
-    Jinja source that came with the model.
+    Jinja source that came with the model. Where layers differ in shape, `layer_shapes` has an item for each, and
+    `num_kv_heads`, `head_dim` and `ffn_dim` are those of sliding layers; `shape(layer)` knows in either case.
+    `whole_norms` says that norms multiply by their weights, and not by one more. `per_layer_dim` is the size of
+    per-layer embeddings (0: none), `per_layer_vocab_size` how many tokens have them.
     """
 
     family: Family
@@ -57,19 +76,32 @@ class ModelConfig:
     eos_ids: frozenset[int]
     weight_type: str = ""
     chat_template: str | None = None
+    layer_shapes: tuple[LayerShape, ...] = ()
+    value_norm: bool = False
+    whole_norms: bool = False
+    per_layer_dim: int = 0
+    per_layer_vocab_size: int = 0
+
+    def shape(self, layer: int) -> LayerShape:
+        """The shape of a layer."""
+        if self.layer_shapes:
+            return self.layer_shapes[layer]
+        return LayerShape(self.num_kv_heads, self.head_dim, self.ffn_dim, self.head_dim)
 
     def engine_config(self) -> dict[str, Any]:
         """The mapping that `_native.Model` takes."""
         config: dict[str, Any] = {name: getattr(self, name) for name in _ENGINE_KEYS}
         for name in ("windows", "rope_bases", "rope_scales"):
             config[name] = list(config[name])
+        if self.layer_shapes:
+            config |= {name: [getattr(shape, name) for shape in self.layer_shapes] for name in LayerShape.__slots__}
         return config
 
 
 _ENGINE_KEYS = (
     "num_layers", "model_dim", "ffn_dim", "num_heads", "num_kv_heads", "head_dim", "vocab_size", "max_seq_len",
     "windows", "rope_bases", "rope_scales", "query_scale", "embedding_scale", "attention_softcap", "final_softcap",
-    "norm_eps", "qk_norm", "post_norms", "qkv_layout",
+    "norm_eps", "qk_norm", "post_norms", "qkv_layout", "value_norm", "per_layer_dim", "per_layer_vocab_size",
 )  # fmt: skip
 
 
@@ -91,13 +123,10 @@ def read_config(file: ModelFile) -> ModelConfig:
 
 
 def _check(config: ModelConfig, path: Path) -> None:
-    for name in ("model_dim", "ffn_dim", "num_heads", "num_kv_heads", "head_dim", "vocab_size", "max_seq_len"):
-        if not 0 < getattr(config, name) <= MAX_SIZE:
-            raise fault(path, f"the config's {name} is {getattr(config, name)}, which cannot be")
-    if config.num_heads % config.num_kv_heads:
-        raise fault(path, f"{config.num_heads} query heads do not share {config.num_kv_heads} key/value heads evenly")
-    if config.head_dim % 2:
-        raise fault(path, f"the config's head_dim is {config.head_dim}; rotary positions need an even one")
+    for name in ("model_dim", "num_heads", "vocab_size", "max_seq_len"):
+        _check_size(name, getattr(config, name), path)
+    for shape in config.layer_shapes or (config.shape(0),):
+        _check_shape(shape, config.num_heads, path)
     numbers = (*config.rope_bases, *config.rope_scales, config.query_scale, config.norm_eps)
     if not all(math.isfinite(value) and value > 0 for value in numbers):
         raise fault(path, "the config's rope bases and scales, query scale and norm epsilon must be positive")
@@ -105,6 +134,20 @@ def _check(config: ModelConfig, path: Path) -> None:
         raise fault(path, "the config's soft caps must be finite and not negative")
     if any(not 0 <= window <= MAX_SIZE for window in config.windows):
         raise fault(path, "the config's attention windows must lie between 0 and the context length")
+
+
+def _check_size(name: str, value: int, path: Path) -> None:
+    if not 0 < value <= MAX_SIZE:
+        raise fault(path, f"the config's {name} is {value}, which cannot be")
+
+
+def _check_shape(shape: LayerShape, num_heads: int, path: Path) -> None:
+    for name in ("ffn_dim", "num_kv_heads", "head_dim"):
+        _check_size(name, getattr(shape, name), path)
+    if num_heads % shape.num_kv_heads:
+        raise fault(path, f"{num_heads} query heads do not share {shape.num_kv_heads} key/value heads evenly")
+    if shape.head_dim % 2:
+        raise fault(path, f"the config's head_dim is {shape.head_dim}; rotary positions need an even one")
 
 
 # ------------------------------------------------------------------------------------------------ Hugging Face config
@@ -124,20 +167,31 @@ class _HfFamily:
     window: int = 0
     pattern: int = 1  # every pattern-th layer is global
     global_base: float = 10_000.0
+    local_base: float | None = None  # of sliding layers, which then are not scaled; None: as the global ones
 
 
-_GEMMA3 = _HfFamily("gemma3", 131_072, 2304, 9216, 26, 8, 4, 262_208, window=4096, pattern=6, global_base=1e6)
+_GEMMA3 = _HfFamily("gemma3", 131_072, 2304, 9216, 26, 8, 4, 262_208, window=4096, pattern=6, global_base=1e6, local_base=1e4)
+_GEMMA4 = _HfFamily("gemma4", 131_072, 2304, 9216, 30, 8, 4, 262_144, window=512, pattern=6, global_base=1e6, local_base=1e4)
+_GEMMA4_UNIFIED = replace(_GEMMA4, max_position_embeddings=262_144, window=1024)
 _HF_FAMILIES = {
     "gemma": _HfFamily("gemma1", 8192, 3072, 24576, 28, 16, 16, 256_000),
     "gemma2": _HfFamily("gemma2", 8192, 2304, 9216, 26, 8, 4, 256_000, (50.0, 30.0), 4096, 2),
     "gemma3_text": _GEMMA3,
     "gemma3": _GEMMA3,
+    "gemma4_text": _GEMMA4,
+    "gemma4": _GEMMA4,
+    "gemma4_unified_text": _GEMMA4_UNIFIED,
+    "gemma4_unified": _GEMMA4_UNIFIED,
 }
 _HF_ARCHITECTURES = {
     "GemmaForCausalLM": "gemma",
     "Gemma2ForCausalLM": "gemma2",
     "Gemma3ForCausalLM": "gemma3_text",
     "Gemma3ForConditionalGeneration": "gemma3",
+    "Gemma4ForCausalLM": "gemma4_text",
+    "Gemma4ForConditionalGeneration": "gemma4",
+    "Gemma4UnifiedForCausalLM": "gemma4_unified_text",
+    "Gemma4UnifiedForConditionalGeneration": "gemma4_unified",
 }
 
 
@@ -151,7 +205,7 @@ def is_native(raw: Mapping[str, Any]) -> bool:
 def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, Any] | None = None) -> ModelConfig:
     """From config.json (and generation_config.json, for the end tokens)."""
     defaults, architecture = _hf_family(raw, path)
-    text = _Fields(raw, path).within("text_config")
+    text = JsonFields(raw, path).within("text_config")
     _refuse_hf_variants(text, defaults)
     layers = text.size("num_hidden_layers", defaults.num_hidden_layers)
     if not 0 < layers <= MAX_LAYERS:
@@ -160,10 +214,10 @@ def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, 
     window = text.size("sliding_window", defaults.window)
     rope = _hf_rope(text, defaults)
     model_dim, head_dim = text.size("hidden_size", defaults.hidden_size), text.size("head_dim", 256)
-    query_scalar = text.number("query_pre_attn_scalar", 256.0) if defaults.family != "gemma1" else float(head_dim)
+    query_scalar = _hf_query_scalar(text, defaults, head_dim)
     if query_scalar <= 0 or model_dim <= 0:
         raise fault(path, "the config's query_pre_attn_scalar and hidden_size must be positive")
-    return ModelConfig(
+    config = ModelConfig(
         family=defaults.family,
         architecture=architecture,
         num_layers=layers,
@@ -182,13 +236,25 @@ def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, 
         attention_softcap=text.number("attn_logit_softcapping", defaults.softcaps[0], null=0.0),
         final_softcap=text.number("final_logit_softcapping", defaults.softcaps[1], null=0.0),
         norm_eps=text.number("rms_norm_eps", 1e-6),
-        qk_norm=defaults.family == "gemma3",
+        qk_norm=defaults.family in ("gemma3", "gemma4"),
         post_norms=defaults.family != "gemma1",
         tied_embeddings=_hf_tied(raw, text),
         qkv_layout="separate",
         bos_id=_hf_ids(raw, text, generation or {}, "bos_token_id", 2)[0],
         eos_ids=frozenset(_hf_ids(raw, text, generation or {}, "eos_token_id", 1)),
     )
+    if defaults.family == "gemma4":
+        from .gemma4_config import as_gemma4
+
+        return as_gemma4(config, text, sliding)
+    return config
+
+
+def _hf_query_scalar(text: JsonFields, defaults: _HfFamily, head_dim: int) -> float:
+    """Queries are divided by its root."""
+    if defaults.family == "gemma4":
+        return 1.0
+    return float(head_dim) if defaults.family == "gemma1" else text.number("query_pre_attn_scalar", 256.0)
 
 
 def _hf_family(raw: Mapping[str, Any], path: Path) -> tuple[_HfFamily, str]:
@@ -203,22 +269,24 @@ def _hf_family(raw: Mapping[str, Any], path: Path) -> tuple[_HfFamily, str]:
     return _HF_FAMILIES[model_type], found
 
 
-def _refuse_hf_variants(text: _Fields, defaults: _HfFamily) -> None:
+def _refuse_hf_variants(text: JsonFields, defaults: _HfFamily) -> None:
     """What would compute something else than we do must not load quietly."""
-    for name in ("attention_bias", "use_bidirectional_attention"):
-        if text.get(name):
+    # Between the tokens of an image attention may go both ways; between those of a text it does not.
+    causal = {None, False, "vision"} if defaults.family == "gemma4" else {None, False}
+    for name, allowed in (("attention_bias", {None, False}), ("use_bidirectional_attention", causal)):
+        if text.get(name) not in allowed:
             raise fault(text.path, f"the config sets {name}, which is not supported")
     if text.root.get("quantization_config") or text.get("quantization_config"):
         raise fault(text.path, "the weights are quantised (quantization_config); supported are F32, F16 and BF16")
     # Gemma 1's official files say "gelu" where they mean the tanh form; later ones say what they mean.
-    allowed = {None, "gelu_pytorch_tanh"} | ({"gelu"} if defaults.family == "gemma1" else set())
+    tanh_names = {None, "gelu_pytorch_tanh"} | ({"gelu"} if defaults.family == "gemma1" else set())
     names = ("hidden_act", "hidden_activation") if defaults.family == "gemma1" else ("hidden_activation",)
     for name in names:
-        if text.get(name) not in allowed:
+        if text.get(name) not in tanh_names:
             raise fault(text.path, f"the config's {name} is {text.get(name)!r}; supported is gelu_pytorch_tanh")
 
 
-def _hf_sliding_layers(text: _Fields, defaults: _HfFamily, layers: int) -> list[bool]:
+def _hf_sliding_layers(text: JsonFields, defaults: _HfFamily, layers: int) -> list[bool]:
     """Per layer, whether its attention is a sliding window's."""
     types = text.get("layer_types")
     if defaults.family == "gemma1" or text.get("sliding_window", 1) is None:
@@ -227,54 +295,56 @@ def _hf_sliding_layers(text: _Fields, defaults: _HfFamily, layers: int) -> list[
         pattern = text.size("sliding_window_pattern", text.size("_sliding_window_pattern", defaults.pattern))
         if pattern <= 0:
             raise fault(text.path, f"the config's sliding_window_pattern is {pattern}")
-        return [(layer + 1) % pattern != 0 for layer in range(layers)]
+        types = ["full_attention" if (layer + 1) % pattern == 0 else "sliding_attention" for layer in range(layers)]
     known = {"sliding_attention": True, "full_attention": False}
     if not isinstance(types, list) or len(types) != layers or any(str(kind) not in known for kind in types):
         raise fault(text.path, f"the config's layer_types must be {layers} times sliding_attention or full_attention")
-    return [known[kind] for kind in types]
+    sliding = [known[kind] for kind in types]
+    return [*sliding[:-1], False] if defaults.family == "gemma4" else sliding
 
 
-def _hf_rope(text: _Fields, defaults: _HfFamily) -> dict[bool, tuple[float, float]]:
+def _hf_rope(text: JsonFields, defaults: _HfFamily) -> dict[bool, tuple[float, float]]:
     """(base, scale) of sliding (True) and global (False) layers, from the old fields or Transformers 5's."""
     both = text.get("rope_parameters")
     if both is not None:
-        return _hf_rope_parameters(_Fields({"rope_parameters": both}, text.path).within("rope_parameters"), defaults)
+        return _hf_rope_parameters(JsonFields({"rope_parameters": both}, text.path).within("rope_parameters"), defaults)
     base = text.number("rope_theta", defaults.global_base)
     scale = _rope_scale(text.within("rope_scaling"), text.path) if text.get("rope_scaling") is not None else 1.0
-    if defaults.family == "gemma3":  # scaling is the global layers' alone
-        return {False: (base, scale), True: (text.number("rope_local_base_freq", 10_000.0), 1.0)}
+    if defaults.local_base is not None:  # scaling is the global layers' alone
+        return {False: (base, scale), True: (text.number("rope_local_base_freq", defaults.local_base), 1.0)}
     return {False: (base, scale), True: (base, scale)}
 
 
-def _hf_rope_parameters(both: _Fields, defaults: _HfFamily) -> dict[bool, tuple[float, float]]:
+def _hf_rope_parameters(both: JsonFields, defaults: _HfFamily) -> dict[bool, tuple[float, float]]:
     bases = {False: defaults.global_base, True: 10_000.0}
     names = {False: "full_attention", True: "sliding_attention"}
-    if defaults.family != "gemma3" and not any(both.get(name) for name in names.values()):
+    if defaults.local_base is None and not any(both.get(name) for name in names.values()):
         flat = (both.number("rope_theta", defaults.global_base), _rope_scale(both, both.path))
         return {False: flat, True: flat}
     rope = {}
     for slides, name in names.items():
         one = both.within(name)
-        rope[slides] = (one.number("rope_theta", bases[slides]), _rope_scale(one, both.path))
+        kinds = ("linear", "proportional") if defaults.family == "gemma4" else ("linear",)
+        rope[slides] = (one.number("rope_theta", bases[slides]), _rope_scale(one, both.path, kinds))
     return rope
 
 
-def _rope_scale(rope: _Fields, path: Path) -> float:
+def _rope_scale(rope: JsonFields, path: Path, kinds: tuple[str, ...] = ("linear",)) -> float:
     kind = rope.get("rope_type", rope.get("type")) or "default"
     if kind == "default":
         return 1.0
-    if kind == "linear":
+    if kind in kinds:
         return rope.number("factor", 1.0)
-    raise fault(path, f"the config's rope type is {str(kind)[:40]!r}; supported are default and linear")
+    raise fault(path, f"the config's rope type is {str(kind)[:40]!r}; supported are default and {', '.join(kinds)}")
 
 
-def _hf_tied(raw: Mapping[str, Any], text: _Fields) -> bool:
+def _hf_tied(raw: Mapping[str, Any], text: JsonFields) -> bool:
     tied = raw.get("tie_word_embeddings", text.get("tie_word_embeddings"))
     return tied is None or bool(tied)
 
 
 def _hf_ids(
-    raw: Mapping[str, Any], text: _Fields, generation: Mapping[str, Any], name: str, default: int
+    raw: Mapping[str, Any], text: JsonFields, generation: Mapping[str, Any], name: str, default: int
 ) -> tuple[int, ...]:
     """The token ids that any of the three configs gives under `name`: an id or a list of them."""
     ids: dict[int, None] = {}
@@ -283,42 +353,6 @@ def _hf_ids(
             if type(item) is int and 0 <= item < MAX_SIZE:
                 ids[item] = None
     return tuple(ids) or (default,)
-
-
-class _Fields:
-    """A JSON object's members with their kinds checked; a wrong kind is an error that names the field."""
-
-    def __init__(self, members: Mapping[str, Any], path: Path, root: Mapping[str, Any] | None = None) -> None:
-        self.members, self.path, self.root = members, path, members if root is None else root
-
-    def within(self, name: str) -> _Fields:
-        """The object nested under `name`; without one, this object itself for text_config, an empty one otherwise."""
-        inner = self.members.get(name)
-        if inner is None:
-            return self if name == "text_config" else _Fields({}, self.path, self.root)
-        if not isinstance(inner, dict):
-            raise fault(self.path, f"the config's {name} is not an object")
-        return _Fields(inner, self.path, self.root)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.members.get(name, default)
-
-    def size(self, name: str, default: int) -> int:
-        value = self.members.get(name)
-        if value is None:
-            return default
-        if type(value) is not int or not 0 <= value <= MAX_SIZE:
-            raise fault(self.path, f"the config's {name} is {str(value)[:40]!r}, not a whole number up to {MAX_SIZE}")
-        return value
-
-    def number(self, name: str, default: float, null: float | None = None) -> float:
-        """A finite number; where the field is there and null, `null` (by default the default)."""
-        value = self.members.get(name, default)
-        if value is None:
-            return default if null is None else null
-        if type(value) not in (int, float) or not abs(value) < 1e30:
-            raise fault(self.path, f"the config's {name} is {str(value)[:40]!r}, not a number")
-        return float(value)
 
 
 # -------------------------------------------------------------------------------------------------------- sbs config

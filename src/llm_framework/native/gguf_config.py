@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .config import MAX_LAYERS, MAX_SIZE, Family, ModelConfig
+from .config import MAX_LAYERS, Family, ModelConfig
 from .formats.view import TensorView, fault
+from .json_fields import MAX_SIZE
 
 if TYPE_CHECKING:
     from .formats.gguf import GgufMetadata

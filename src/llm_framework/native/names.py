@@ -24,17 +24,16 @@ EngineTensor = tuple[memoryview, str, int, int, float]
 def engine_tensors(file: ModelFile, config: ModelConfig) -> dict[str, EngineTensor]:
     """The tensors the engine needs, by its names. Raises `ModelLoadError` where one is missing or misshapen."""
     views = engine_views(file, config)
-    if file.format == "gguf":
+    if file.format == "gguf" or config.whole_norms:
         views = without_added_one(views, file.path)
     return {name: view.engine_tensor() for name, view in views.items()}
 
 
 def engine_views(file: ModelFile, config: ModelConfig) -> dict[str, TensorView]:
     """As `engine_tensors`, but as views that still know their names in the file."""
-    shapes = _Shapes(config)
     collect = _COLLECTORS[file.format]
     found: dict[str, TensorView] = {}
-    for engine_name, file_name, shape in collect(file, config, shapes):
+    for engine_name, file_name, shape in collect(file, config):
         view = file.tensors.get(file_name)
         if view is None:
             raise fault(file.path, f"the tensor {file_name} ({_dims(shape)}) is missing")
@@ -56,15 +55,16 @@ def _dims(shape: Iterable[int]) -> str:
 
 
 class _Shapes:
-    """The shapes [rows, cols] that a config implies."""
+    """The shapes [rows, cols] that a config implies: the model's, and those of one layer."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        d, q, kv = config.model_dim, config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    def __init__(self, config: ModelConfig, layer: int = 0) -> None:
+        shape, d = config.shape(layer), config.model_dim
+        q, kv = config.num_heads * shape.head_dim, shape.num_kv_heads * shape.head_dim
         self.embedding = (config.vocab_size, d)
-        self.norm, self.head_norm = (1, d), (1, config.head_dim)
+        self.norm, self.head_norm = (1, d), (1, shape.head_dim)
         self.q, self.k, self.kv, self.qkv = (q, d), (kv, d), (2 * kv, d), (q + 2 * kv, d)
-        self.out, self.out_heads = (d, q), (config.num_heads * d, config.head_dim)
-        self.gate, self.gate_up, self.down = (config.ffn_dim, d), (2 * config.ffn_dim, d), (d, config.ffn_dim)
+        self.out, self.out_heads = (d, q), (config.num_heads * d, shape.head_dim)
+        self.gate, self.gate_up, self.down = (shape.ffn_dim, d), (2 * shape.ffn_dim, d), (d, shape.ffn_dim)
 
 
 _Wanted = tuple[str, str, tuple[int, int]]
@@ -75,21 +75,34 @@ _HF_PREFIXES = ("model.", "language_model.model.", "model.language_model.", "lan
 _HF_HEADS = ("lm_head.weight", "language_model.lm_head.weight")
 
 
-def _collect_hf(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+def _collect_hf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
+    shapes = _Shapes(config)
     prefix = next((p for p in _HF_PREFIXES if f"{p}embed_tokens.weight" in file.tensors), "model.")
     yield "embedding", f"{prefix}embed_tokens.weight", shapes.embedding
     yield "final_norm", f"{prefix}norm.weight", shapes.norm
     if not config.tied_embeddings:
         yield "lm_head", next((name for name in _HF_HEADS if name in file.tensors), _HF_HEADS[0]), shapes.embedding
+    if config.per_layer_dim:
+        width = config.num_layers * config.per_layer_dim
+        tokens = (config.per_layer_vocab_size, width)
+        yield "per_layer_embedding", f"{prefix}embed_tokens_per_layer.weight", tokens
+        yield "per_layer_projection", f"{prefix}per_layer_model_projection.weight", (width, config.model_dim)
+        yield "per_layer_norm", f"{prefix}per_layer_projection_norm.weight", (1, config.per_layer_dim)
     for layer in range(config.num_layers):
-        for engine_name, hf_name, shape in _hf_layer(config, shapes):
+        for engine_name, hf_name, shape in _hf_layer(config, layer):
             yield f"layers.{layer}.{engine_name}", f"{prefix}layers.{layer}.{hf_name}.weight", shape
+        scalar = f"{prefix}layers.{layer}.layer_scalar"
+        if scalar in file.tensors:
+            yield f"layers.{layer}.output_scale", scalar, (1, 1)
 
 
-def _hf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+def _hf_layer(config: ModelConfig, layer: int) -> Iterable[_Wanted]:
+    shapes, kinds = _Shapes(config, layer), config.shape(layer)
     yield "q", "self_attn.q_proj", shapes.q
-    yield "k", "self_attn.k_proj", shapes.k
-    yield "v", "self_attn.v_proj", shapes.k
+    if kinds.shared_kv < 0:  # the file may hold keys and values also where another layer's are read
+        yield "k", "self_attn.k_proj", shapes.k
+        if not kinds.values_are_keys:
+            yield "v", "self_attn.v_proj", shapes.k
     yield "attention_out", "self_attn.o_proj", shapes.out
     yield "gate", "mlp.gate_proj", shapes.gate
     yield "up", "mlp.up_proj", shapes.gate
@@ -103,17 +116,22 @@ def _hf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
         yield "pre_ffn_norm", "post_attention_layernorm", shapes.norm
     if config.qk_norm:
         yield "query_norm", "self_attn.q_norm", shapes.head_norm
-        yield "key_norm", "self_attn.k_norm", shapes.head_norm
+        if kinds.shared_kv < 0:
+            yield "key_norm", "self_attn.k_norm", shapes.head_norm
+    if config.per_layer_dim:
+        yield "per_layer_gate", "per_layer_input_gate", (config.per_layer_dim, config.model_dim)
+        yield "per_layer_out", "per_layer_projection", (config.model_dim, config.per_layer_dim)
+        yield "post_per_layer_norm", "post_per_layer_input_norm", shapes.norm
 
 
 # ---------------------------------------------------------------------------------------------------------------- sbs
-def _collect_sbs(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
-    return sbs_tensors(config, file.tensors, shapes)
+def _collect_sbs(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
+    return sbs_tensors(config, file.tensors)
 
 
-def sbs_tensors(config: ModelConfig, present: Container[str], shapes: _Shapes | None = None) -> Iterable[_Wanted]:
+def sbs_tensors(config: ModelConfig, present: Container[str]) -> Iterable[_Wanted]:
     """(engine name, file name, shape) of every tensor of the config, in the forms of those that are `present`."""
-    shapes = shapes or _Shapes(config)
+    shapes = _Shapes(config)
     yield "embedding", "c_embedding", shapes.embedding
     yield "final_norm", "c_final_norm", shapes.norm
     for layer in range(config.num_layers):
@@ -152,7 +170,8 @@ def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool])
 
 
 # --------------------------------------------------------------------------------------------------------------- gguf
-def _collect_gguf(file: ModelFile, config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+def _collect_gguf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
+    shapes = _Shapes(config)
     yield "embedding", "token_embd.weight", shapes.embedding
     yield "final_norm", "output_norm.weight", shapes.norm
     if not config.tied_embeddings:
@@ -187,15 +206,19 @@ def without_added_one(views: Mapping[str, TensorView], path: Path) -> dict[str, 
 
 def _less_one(view: TensorView, path: Path) -> TensorView:
     """A norm's weight as the engine takes it, which multiplies by one more than that; llama.cpp's converter has added
-    the one. Exact from 0.5 on, since 1 + (w - 1) is w again."""
+    the one, and Gemma 4 knows none. Exact for bf16 weights above 1e-5 and others from 0.5 on: 1 + (w - 1) is w again."""
     import numpy as np
 
-    if view.type != "f32":
-        raise fault(path, f"the tensor {view.name} has the type {view.type}; a norm in a GGUF file is f32")
-    return replace(view, data=memoryview((np.frombuffer(view.data, "<f4") - np.float32(1)).tobytes()))
+    if view.type == "bf16":
+        values = (np.frombuffer(view.data, "<u2").astype("<u4") << 16).view("<f4")
+    elif view.type in ("f32", "f16"):
+        values = np.frombuffer(view.data, f"<{view.type[0]}{int(view.type[1:]) // 8}").astype("<f4")
+    else:
+        raise fault(path, f"the tensor {view.name} has the type {view.type}; a norm is f32, f16 or bf16")
+    return replace(view, type="f32", data=memoryview((values - np.float32(1)).tobytes()))
 
 
-_COLLECTORS: dict[str, Callable[[ModelFile, ModelConfig, _Shapes], Iterable[_Wanted]]] = {
+_COLLECTORS: dict[str, Callable[[ModelFile, ModelConfig], Iterable[_Wanted]]] = {
     "safetensors": _collect_hf,
     "sbs": _collect_sbs,
     "gguf": _collect_gguf,

@@ -72,7 +72,7 @@ def make_plan(tensors: Mapping[str, EngineTensor], quantization: str | None, pac
     check_quantization(quantization)
     forms: dict[str, str] = {}
     for name, (_, kind, rows, _, _) in tensors.items():
-        if rows == 1:
+        if rows == 1 or name == "per_layer_embedding":  # only a few of its rows are ever read: better where they lie
             continue
         if kind in _PLAIN and quantization is not None:
             forms[name] = "q8p" if quantization == "q8" or name in ("embedding", "lm_head") else "q4p"

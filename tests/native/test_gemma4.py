@@ -1,0 +1,326 @@
+"""Gemma 4 from Hugging Face folders: what Transformers saves and computes, read and computed by the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from llm_framework.errors import ModelLoadError
+from llm_framework.native.config import config_from_hf, read_config
+from llm_framework.native.formats import inspect_model, open_model_file
+from llm_framework.native.names import engine_tensors
+
+_native = pytest.importorskip("llm_framework.native._native")
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers.models.gemma4")
+
+VOCAB = 515  # no multiple of anything
+WINDOW = 16
+NUM_GREEDY = 24
+
+# How far float32 sums may stray, and activations rounded to bf16 (as the wide kernels do with many tokens).
+F32_TOLERANCE = 1e-4
+BF16_TOLERANCE = 1e-2
+
+S, G = "sliding_attention", "full_attention"
+BASE: dict[str, Any] = {
+    "vocab_size": VOCAB, "hidden_size": 72, "intermediate_size": 136, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 24, "global_head_dim": 40, "max_position_embeddings": 1024,
+    "sliding_window": WINDOW, "layer_types": [S, S, G, S, S, S, G], "num_hidden_layers": 7,
+    "hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": VOCAB, "attn_implementation": "eager",
+    "initializer_range": 0.1,
+}  # fmt: skip
+SHARED = {"num_kv_shared_layers": 3, "use_double_wide_mlp": True}
+EQUAL = {"attention_k_eq_v": True, "num_global_key_value_heads": 1}
+PER_LAYER = {"hidden_size_per_layer_input": 20, "final_logit_softcapping": 8.0}
+ROPE = {
+    S: {"rope_type": "default", "rope_theta": 5000.0},
+    G: {"rope_type": "proportional", "partial_rotary_factor": 0.4, "factor": 4.0, "rope_theta": 500_000.0},
+}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "plain": BASE,
+    "all_global": BASE | {"layer_types": [G] * 3, "num_hidden_layers": 3, "global_head_dim": 24},
+    "shared": BASE | SHARED,
+    "equal": BASE | EQUAL,
+    "per_layer": BASE | PER_LAYER | {"vocab_size_per_layer_input": VOCAB, "rope_parameters": ROPE},
+    "everything": BASE | SHARED | EQUAL | PER_LAYER,
+    "unified": {name: value for name, value in (BASE | EQUAL).items() if "per_layer" not in name},
+}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A Transformers model in float32 and the folder that it was saved to."""
+
+    model: Any
+    folder: Path
+
+    def logits(self, tokens: list[int]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            result: NDArray[np.float32] = self.model(torch.tensor([tokens])).logits[0].float().numpy()
+        return result
+
+    def native(self, isa: str) -> Any:
+        file = open_model_file(self.folder)
+        config = read_config(file)
+        return _native.Model(config.engine_config(), engine_tensors(file, config), num_threads=2, isa=isa)
+
+
+def make_model(name: str) -> Any:
+    torch.manual_seed(7)
+    if name == "unified":
+        model = transformers.Gemma4UnifiedForCausalLM(transformers.Gemma4UnifiedTextConfig(**CONFIGS[name]))
+    else:
+        model = transformers.Gemma4ForCausalLM(transformers.Gemma4TextConfig(**CONFIGS[name]))
+    return randomise(model)
+
+
+def randomise(model: Any) -> Any:
+    """What is saved, and otherwise one everywhere, differs from it."""
+    with torch.no_grad():
+        for name, values in [*model.named_parameters(), *model.named_buffers()]:
+            if "norm" in name or name.endswith(("layer_scalar", "scale")) and "embed" not in name:
+                values.normal_(1.0, 0.3)
+    return model.float().eval()
+
+
+Save = Callable[..., Saved]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Save:
+    """Saves the model of a name in a folder, once; with `bf16` its weights are rounded first."""
+    made: dict[tuple[str, bool], Saved] = {}
+
+    def save(name: str, bf16: bool = False) -> Saved:
+        if (name, bf16) not in made:
+            folder = tmp_path_factory.mktemp(name)
+            model = make_model(name)
+            if bf16:
+                model = model.bfloat16()
+            model.save_pretrained(folder)
+            made[name, bf16] = Saved(model.float(), folder)
+        return made[name, bf16]
+
+    return save
+
+
+@pytest.fixture(params=_native.cpu_isas())
+def isa(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """For models this small, torch's threads only stand in each other's way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def prompt(length: int) -> list[int]:
+    return [int(token) for token in np.random.default_rng(length).integers(0, VOCAB, length)]
+
+
+def worst(actual: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Over all positions, the L2 norm of the difference over that of the expected logits."""
+    return float((np.linalg.norm(actual - expected, axis=-1) / np.linalg.norm(expected, axis=-1)).max())
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_logits_match_at_every_position(name: str, isa: str, saved: Save) -> None:
+    """With float32 weights, the logits after every token are those of the float32 reference, past the window too."""
+    ref = saved(name)
+    model = ref.native(isa)
+    for length in (1, 7, 40, 200):
+        tokens = prompt(length)
+        assert worst(model.logits(model.new_sequence(length), tokens), ref.logits(tokens)) <= F32_TOLERANCE
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_bf16_weights_match_the_rounded_reference(name: str, isa: str, saved: Save) -> None:
+    """With bf16 weights, the logits are those of the reference with the same rounded weights."""
+    ref = saved(name, bf16=True)
+    model = ref.native(isa)
+    tolerance = F32_TOLERANCE if isa == "scalar" else BF16_TOLERANCE
+    for length in (1, 100):
+        tokens = prompt(length)
+        assert worst(model.logits(model.new_sequence(length), tokens), ref.logits(tokens)) <= tolerance
+
+
+@pytest.mark.parametrize("name", ["shared", "everything"])
+def test_a_prompt_longer_than_a_pass_matches(name: str, isa: str, saved: Save) -> None:
+    """A prompt that the engine must cut internally, and that wraps the rings, gives the reference's logits."""
+    ref = saved(name)
+    model = ref.native(isa)
+    tokens = prompt(800)
+    assert worst(model.logits(model.new_sequence(900), tokens), ref.logits(tokens)) <= F32_TOLERANCE
+
+
+@pytest.mark.parametrize("sizes", [(1, 199), (64, 64, 72), (13,) * 15 + (5,)])
+@pytest.mark.parametrize("name", ["equal", "everything"])
+def test_chunked_prefill_is_whole_prefill(name: str, sizes: tuple[int, ...], isa: str, saved: Save) -> None:
+    """However a prompt is cut, its logits are those of the uncut prompt."""
+    model = saved(name).native(isa)
+    tokens = prompt(200)
+    whole = model.logits(model.new_sequence(200), tokens)
+    sequence = model.new_sequence(200)
+    parts = [model.logits(sequence, tokens[sequence.length : sequence.length + size]) for size in sizes]
+    assert worst(np.concatenate(parts), whole) <= F32_TOLERANCE
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_greedy_continuation_matches(name: str, isa: str, saved: Save) -> None:
+    """Each greedy token is the reference's wherever its two best logits differ by more than the measured error."""
+    ref = saved(name)
+    model = ref.native(isa)
+    sequence = model.new_sequence(256)
+    greedy = _native.Sampler(seed=0, temperature=0.0)
+    tokens = given = prompt(40)
+    for _ in range(NUM_GREEDY):
+        [sampled] = model.step([_native.Row(sequence, given, greedy)])
+        given = [sampled.token]
+        tokens = tokens + given
+    expected = ref.logits(tokens)[39:-1]
+    seconds, firsts = np.sort(expected)[:, -2:].T
+    is_clear = firsts - seconds > F32_TOLERANCE * np.linalg.norm(expected, axis=-1)
+    assert is_clear.sum() > NUM_GREEDY // 2
+    assert (expected.argmax(-1) == tokens[40:])[is_clear].all()
+
+
+@pytest.mark.parametrize("name", ["plain", "everything"])
+def test_a_sequence_in_a_batch_is_as_alone(name: str, isa: str, saved: Save) -> None:
+    """Prompts of several lengths and running texts in one step give each the log-probabilities it has alone."""
+    model = saved(name).native(isa)
+    prompts = [prompt(length) for length in (1, 7, 40, 300)]
+
+    def run(batches: list[list[list[int]]]) -> list[list[float]]:
+        results = []
+        for batch in batches:
+            samplers = [_native.Sampler(seed=0, temperature=0.0, num_logprobs=VOCAB) for _ in batch]
+            sequences = [model.new_sequence(400) for _ in batch]
+            model.step([_native.Row(s, tokens) for s, tokens in zip(sequences, batch, strict=True)])
+            rows = [_native.Row(s, [len(p) % VOCAB], r) for s, p, r in zip(sequences, batch, samplers, strict=True)]
+            results += [[logprob for _, logprob in sorted(sampled.top)] for sampled in model.step(rows)]
+        return results
+
+    alone = run([[tokens] for tokens in prompts])
+    np.testing.assert_allclose(run([prompts]), alone, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["shared", "everything"])
+def test_truncated_and_forked_texts_continue_as_if_fresh(name: str, isa: str, saved: Save) -> None:
+    """After `fork` and `truncate` other tokens can follow, also where layers share keys and values."""
+    model = saved(name).native(isa)
+    tokens, other = prompt(300), prompt(100)
+    sequence = model.new_sequence(400)
+    model.logits(sequence, tokens)
+    fork = sequence.fork(250, 400)
+    fresh = model.logits(model.new_sequence(400), tokens[:250] + other)[250:]
+    assert worst(model.logits(fork, other), fresh) <= F32_TOLERANCE
+    assert sequence.truncate(120)
+    fresh = model.logits(model.new_sequence(400), tokens[:120] + other)[120:]
+    assert worst(model.logits(sequence, other), fresh) <= F32_TOLERANCE
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+def rewrite_config(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def test_a_multimodal_checkpoint_is_its_text_tower(tmp_path: Path, saved: Save) -> None:
+    """In a checkpoint with towers for images and sound, the text model is found and the rest left alone."""
+    from safetensors.torch import load_file, save_file
+
+    ref = saved("everything")
+    tensors = load_file(ref.folder / "model.safetensors")
+    tensors = {name.replace("model.", "model.language_model.", 1): values for name, values in tensors.items()}
+    tensors["model.vision_tower.patch_embedder.weight"] = torch.ones(3, 5, 7)
+    for name in ("k_proj", "v_proj"):  # released files have them in layers that do not use them
+        tensors[f"model.language_model.layers.6.self_attn.{name}.weight"] = torch.ones(2, 2)
+    save_file(tensors, tmp_path / "model.safetensors")
+    text = json.loads((ref.folder / "config.json").read_text())
+    whole = {"model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"], "text_config": text}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    model = Saved(None, tmp_path).native("scalar")
+    tokens = prompt(40)
+    assert worst(model.logits(model.new_sequence(40), tokens), ref.logits(tokens)) <= F32_TOLERANCE
+    assert inspect_model(tmp_path).family == "gemma4"
+
+
+def test_tokens_beyond_the_per_layer_table_have_its_first_row(tmp_path: Path, saved: Save) -> None:
+    """Where the per-layer table is shorter than the vocabulary, a token beyond it counts there as token 0."""
+    from safetensors.torch import load_file, save_file
+
+    ref = saved("per_layer")
+    tensors = load_file(ref.folder / "model.safetensors")
+    table = tensors["model.embed_tokens_per_layer.weight"]
+    save_file(tensors | {"model.embed_tokens_per_layer.weight": table[:500].clone()}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((ref.folder / "config.json").read_text())
+    rewrite_config(tmp_path, lambda raw: raw | {"vocab_size_per_layer_input": 500})
+    model = Saved(None, tmp_path).native("scalar")
+    with torch.no_grad():
+        kept = ref.model.model.embed_tokens_per_layer.weight[500:].clone()
+        ref.model.model.embed_tokens_per_layer.weight[500:] = table[0]
+        expected = ref.logits([7, 499, 500, 514])
+        ref.model.model.embed_tokens_per_layer.weight[500:] = kept
+    assert worst(model.logits(model.new_sequence(4), [7, 499, 500, 514]), expected) <= F32_TOLERANCE
+
+
+def raw_config(**changes: Any) -> dict[str, Any]:
+    return {"model_type": "gemma4_text", **BASE, **changes}
+
+
+def test_released_and_saved_configs_agree() -> None:
+    """Sizes of global layers are the same from `global_head_dim` and its kin as from `per_layer_config`."""
+    released = config_from_hf(raw_config(**EQUAL), Path("x"))
+    overrides = {str(layer): {"head_dim": 40, "num_key_value_heads": 1} for layer in (2, 6)}
+    saved_form = {name: value for name, value in raw_config(**EQUAL).items() if "global" not in name}
+    assert config_from_hf(saved_form | {"per_layer_config": overrides}, Path("x")) == released
+
+
+def test_an_empty_config_means_the_same_as_in_transformers() -> None:
+    """What config.json leaves out is what Transformers takes for it."""
+    config = config_from_hf({"model_type": "gemma4_text"}, Path("x"))
+    hf = transformers.Gemma4TextConfig()
+    shapes = [(s.head_dim, s.num_kv_heads, s.ffn_dim) for s in config.layer_shapes]
+    layers = [(c.head_dim, c.num_key_value_heads, c.intermediate_size) for c in hf.per_layer_config]
+    assert shapes == layers
+    assert [window > 0 for window in config.windows] == [kind == S for kind in hf.layer_types]
+    assert config.per_layer_dim == hf.hidden_size_per_layer_input
+    assert {shape.rope_dims for shape in config.layer_shapes} == {256, 128}
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"enable_moe_block": True}, "mixture of experts"),
+    ({"num_kv_shared_layers": 7}, "num_kv_shared_layers"),
+    ({"num_kv_shared_layers": 5}, "num_kv_shared_layers"),  # no global layer is left to share
+    ({"use_bidirectional_attention": "all"}, "use_bidirectional_attention"),
+    ({"per_layer_config": {"9": {}}}, "per_layer_config"),
+    ({"per_layer_config": {"x": {}}}, "per_layer_config"),
+    ({"per_layer_config": {"1": 3}}, "not an object"),
+    ({"per_layer_config": {"1": {"sliding_window": 3}}}, "sliding_window"),
+    ({"rope_parameters": {G: {"rope_type": "proportional", "partial_rotary_factor": 2.0}}}, "partial_rotary_factor"),
+    ({"rope_parameters": {G: {"rope_type": "yarn"}}}, "yarn"),
+    ({"head_dim": 23}, "even"),
+    ({"per_layer_config": {"2": {"num_key_value_heads": 3}}}, "evenly"),
+    ({"layer_types": ["chunked_attention"] * 7}, "layer_types"),
+])  # fmt: skip
+def test_what_would_be_computed_otherwise_is_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path, saved: Save
+) -> None:
+    """A variant that the engine does not have, and a value that makes no sense, is a typed error that names it."""
+    (tmp_path / "model.safetensors").write_bytes((saved("plain").folder / "model.safetensors").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(raw_config(**changes)))
+    with pytest.raises(ModelLoadError, match=message):
+        read_config(open_model_file(tmp_path))
