@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRequestError, UnsupportedFeatureError
 from .config import ModelConfig, config_from_sbs, read_config
@@ -250,29 +250,28 @@ def _values(parts: list[TensorView]) -> Iterator[NDArray[np.float32]]:
         step = max(1, CHUNK_VALUES // view.cols // 256) * 256  # whole groups, whatever the type
         for begin in range(0, view.rows, step):
             part = _rows(view, begin, min(step, view.rows - begin))
-            yield cast("NDArray[np.float32]", _native.decode_tensor(part.engine_tensor()))
+            yield _native.decode_tensor(part.engine_tensor())
 
 
 # ---------------------------------------------------------------------------------------------------------- tokenizer
 def _tokenizer(file: ModelFile, given: str | Path | None) -> bytes | None:
     """The serialized SentencePiece model, or None where the source has none of that kind."""
-    found: Path | bytes | GgufTokenizer | None = file.tokenizer
-    if given is not None:
-        found = Path(given).expanduser()
-    if isinstance(found, GgufTokenizer):
-        found = found.sentencepiece_model()
-    if isinstance(found, Path):
-        folder = found if found.is_dir() else found.parent
-        if found.is_dir() or found.suffix == ".json":
-            found = folder / "tokenizer.model"
-            if not found.exists():
-                return _no_tokenizer(folder, given)
-        found = read_bytes(found, MAX_TOKENIZER_BYTES, "tokenizer")
-    if found is not None:
-        load_tokenizer(found, file.path)
-    return found
+    source: Path | bytes | GgufTokenizer | None = file.tokenizer if given is None else Path(given).expanduser()
+    if isinstance(source, GgufTokenizer):
+        source = source.sentencepiece_model()
+    if isinstance(source, Path):
+        path = _sentencepiece_file(source)
+        if path is None and given is not None:
+            raise fault(source, "an .sbs file holds a SentencePiece model, and there is no tokenizer.model here")
+        source = None if path is None else read_bytes(path, MAX_TOKENIZER_BYTES, "tokenizer")
+    if source is not None:
+        load_tokenizer(source, file.path)  # a broken one is said here
+    return source
 
 
-def _no_tokenizer(folder: Path, given: str | Path | None) -> None:
-    if given is not None:
-        raise fault(folder, "an .sbs file holds a SentencePiece model, and there is no tokenizer.model here")
+def _sentencepiece_file(path: Path) -> Path | None:
+    """The SentencePiece model that `path` is, or that lies in or beside it."""
+    if not path.is_dir() and path.suffix != ".json":
+        return path
+    beside = (path if path.is_dir() else path.parent) / "tokenizer.model"
+    return beside if beside.is_file() else None

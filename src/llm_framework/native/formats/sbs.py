@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,7 +84,7 @@ def open_sbs(path: Path, config: Mapping[str, Any] | None = None) -> ModelFile:
     else:
         _require_metadata(blobs, path)
         tensors = _read_toc(blobs, path)
-        own_config = read_sbs_config(bytes(blobs["config"]), path) if config is None else None
+        own_config = read_sbs_config(blobs["config"], path) if config is None else None
     tokenizer = bytes(blobs["tokenizer"]) if "tokenizer" in blobs else b""
     return ModelFile(
         path=path,
@@ -172,7 +172,7 @@ class Record:
     """A cursor over the u32 words of one record: fields in fixed order, without names. A record that ends early leaves
     the remaining fields at their defaults; what it has more than we know is skipped."""
 
-    def __init__(self, words: tuple[int, ...], start: int, path: Path, what: str) -> None:
+    def __init__(self, words: Sequence[int], start: int, path: Path, what: str) -> None:
         self._words, self._path, self._what = words, path, what
         if start >= len(words):
             raise self._fault("has no room for its length")
@@ -233,13 +233,14 @@ class Record:
         return fault(self._path, f"the .sbs {self._what} record {what}")
 
 
-def _words(blob: bytes, path: Path, what: str) -> tuple[int, ...]:
+def _words(blob: bytes | memoryview, path: Path, what: str) -> memoryview[int]:
+    """The blob's u32 words where they lie: a blob may be large, and a list of numbers takes nine times as much."""
     if len(blob) % 4 or len(blob) > 16 << 20:
         raise fault(path, f"the .sbs blob {what!r} has {len(blob)} bytes, which is no believable number of words")
-    return struct.unpack(f"<{len(blob) // 4}I", blob)
+    return memoryview(blob).cast("I")
 
 
-def read_sbs_config(blob: bytes, path: Path) -> SbsConfig:
+def read_sbs_config(blob: bytes | memoryview, path: Path) -> SbsConfig:
     """The model's configuration from its record."""
     record = Record(_words(blob, path, "config"), 0, path, "config")
     record.u32()  # family version: not informative
@@ -294,7 +295,7 @@ def _read_layer(config: Record) -> SbsLayer:
 
 # ------------------------------------------------------------------------------------------------------------ tensors
 def _read_toc(blobs: Mapping[str, memoryview], path: Path) -> dict[str, TensorView]:
-    words = _words(bytes(blobs["toc"]), path, "toc")
+    words = _words(blobs["toc"], path, "toc")
     tensors: dict[str, TensorView] = {}
     start = 0
     while start < len(words):
