@@ -87,7 +87,7 @@ def randomise(model: Any) -> Any:
     """What is saved, and otherwise one everywhere, differs from it."""
     with torch.no_grad():
         for name, values in [*model.named_parameters(), *model.named_buffers()]:
-            if "norm" in name or name.endswith(("layer_scalar", "scale")) and "embed" not in name:
+            if "norm" in name or (name.endswith(("layer_scalar", "scale")) and "embed" not in name):
                 values.normal_(1.0, 0.3)
     return model.float().eval()
 

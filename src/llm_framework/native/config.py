@@ -170,8 +170,12 @@ class _HfFamily:
     local_base: float | None = None  # of sliding layers, which then are not scaled; None: as the global ones
 
 
-_GEMMA3 = _HfFamily("gemma3", 131_072, 2304, 9216, 26, 8, 4, 262_208, window=4096, pattern=6, global_base=1e6, local_base=1e4)
-_GEMMA4 = _HfFamily("gemma4", 131_072, 2304, 9216, 30, 8, 4, 262_144, window=512, pattern=6, global_base=1e6, local_base=1e4)
+_GEMMA3 = _HfFamily(
+    "gemma3", 131_072, 2304, 9216, 26, 8, 4, 262_208, window=4096, pattern=6, global_base=1e6, local_base=1e4
+)
+_GEMMA4 = _HfFamily(
+    "gemma4", 131_072, 2304, 9216, 30, 8, 4, 262_144, window=512, pattern=6, global_base=1e6, local_base=1e4
+)
 _GEMMA4_UNIFIED = replace(_GEMMA4, max_position_embeddings=262_144, window=1024)
 _HF_FAMILIES = {
     "gemma": _HfFamily("gemma1", 8192, 3072, 24576, 28, 16, 16, 256_000),
