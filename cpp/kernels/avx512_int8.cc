@@ -55,10 +55,10 @@ void Prefetch(const std::byte* p, size_t offset) {
   _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + offset), _MM_HINT_T0);
 }
 
-// The lanes [begin, end) of 16.
-__mmask16 Lanes(int begin, int end) {
-  const unsigned below_end = end >= kLanes ? 0xFFFFu : (1u << end) - 1u;
-  return static_cast<__mmask16>(below_end & (begin <= 0 ? 0xFFFFu : ~((1u << begin) - 1u)));
+// The lowest `count` of 16 lanes; none for a negative count, all for a large one.
+__mmask16 LowLanes(int count) {
+  if (count <= 0) return 0;
+  return static_cast<__mmask16>(count >= kLanes ? 0xFFFFu : (1u << count) - 1u);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -143,8 +143,8 @@ template <int kParts>
 [[gnu::always_inline]] inline ScaleAndSum QuantizeGroup(const float* x, int count, int32_t* values) {
   constexpr float kLargest = kParts == 2 ? 127.0f * 256.0f : 127.0f;
   constexpr float kSmallest = 1e-30f;
-  const __m512 low_f32x16 = _mm512_maskz_loadu_ps(Lanes(0, count), x);
-  const __m512 high_f32x16 = count > kLanes ? _mm512_maskz_loadu_ps(Lanes(0, count - kLanes), x + kLanes) : _mm512_setzero_ps();
+  const __m512 low_f32x16 = _mm512_maskz_loadu_ps(LowLanes(count), x);
+  const __m512 high_f32x16 = count > kLanes ? _mm512_maskz_loadu_ps(LowLanes(count - kLanes), x + kLanes) : _mm512_setzero_ps();
   const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low_f32x16), _mm512_abs_ps(high_f32x16)));
   const __m512 inverse_f32x16 = _mm512_set1_ps(largest < kSmallest ? 0.0f : kLargest / largest);
   const __m512i low_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(low_f32x16, inverse_f32x16));
@@ -357,7 +357,9 @@ const std::byte* Column(const Problem& p, const Plan& plan, int n, int block) {
 
 Output OutputAt(const Problem& p, int row, int n, bool add) {
   Output out{p.y + static_cast<ptrdiff_t>(row) * p.ldy + n, p.ldy, {}, p.w.scale, add};
-  for (int c = 0; c < kTileColumns; ++c) out.lanes[c] = Lanes(p.n_begin - n - c * kLanes, p.n_end - n - c * kLanes);
+  for (int c = 0; c < kTileColumns; ++c, n += kLanes) {
+    out.lanes[c] = static_cast<__mmask16>(LowLanes(p.n_end - n) & ~LowLanes(p.n_begin - n));
+  }
   return out;
 }
 
