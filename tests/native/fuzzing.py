@@ -6,6 +6,7 @@ The tests draw damage with hypothesis. For as long as one likes, guided by cover
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_framework.errors import ModelLoadError
+
 FORMATS = ("safetensors", "config", "index", "sbs1", "sbs2", "bare", "gguf", "tokenizer", "gguf_tokenizer")
+VOCABULARY = "vocabulary.gguf"  # a file of which only the tokenizer is loaded
 SMALL_CHANGE = 2 << 20  # bytes that Python's own objects for a header may take, whatever the file's size
 
 # Numbers at which counts, sizes and offsets go wrong.
@@ -37,8 +41,16 @@ class Seed:
 
 
 def make_seed(name: str, folder: Path, makers: Makers) -> Seed:
-    """A small whole model of the format in the folder."""
+    """A small whole model of the format in the folder, loaded once: modules take memory when they are imported."""
     folder.mkdir(parents=True, exist_ok=True)
+    seed = _make_seed(name, folder, makers)
+    seed.path.write_bytes(seed.data)
+    with contextlib.suppress(ModelLoadError):
+        _load(seed)
+    return seed
+
+
+def _make_seed(name: str, folder: Path, makers: Makers) -> Seed:
     if name in ("safetensors", "config", "index"):
         return _folder_seed(name, folder, makers)
     if name in ("sbs1", "sbs2", "bare"):
@@ -100,17 +112,31 @@ def _sbs_seed(name: str, folder: Path, makers: Makers) -> Seed:
 
 def _gguf_seed(name: str, folder: Path, makers: Makers) -> Seed:
     from native.gguf_files import write_model
-    from servers.gguf_file import write_gguf
 
+    if name == "gguf_tokenizer":
+        return _vocabulary_seed(folder / VOCABULARY)
     path = folder / "m.gguf"
-    if name == "gguf":
-        write_model(path, makers.config("gemma3_text"), makers.tensors("gemma3_text"))
-        data = path.read_bytes()
-        return Seed(path, path, data, [range(24), range(data.index(b"blk.0")), range(data.rindex(b"blk.2") + 60)])
-    write_gguf(makers.tokenizer.parent, path)
+    write_model(path, makers.config("gemma3_text"), makers.tensors("gemma3_text"))
     data = path.read_bytes()
-    begin, end = data.index(b"tokenizer.ggml.model"), data.index(b"tokenizer.chat_template")
-    return Seed(path, path, data[: data.index(b"blk.0") + 8000], [range(begin, begin + 2000), range(begin, end)])
+    return Seed(path, path, data, [range(24), range(data.index(b"blk.0")), range(data.rindex(b"blk.2") + 60)])
+
+
+def _vocabulary_seed(path: Path) -> Seed:
+    """A GGUF file of metadata alone: some pieces of every kind."""
+    from native.gguf_files import array, container, entry, text
+
+    pieces = [("<pad>", 3), ("<unk>", 2), ("<end_of_turn>", 1), ("  ", 4), ("[PAD]", 5), ("▁", 1), ("é", 1)]
+    pieces += [(f"<0x{byte:02X}>", 6) for byte in range(256)] + [(letter, 1) for letter in "abcdefghij"] + [("ab", 1)]
+    scores = struct.pack(f"<{len(pieces)}f", *(-float(rank) for rank in range(len(pieces))))
+    entries = [
+        entry("tokenizer.ggml.model", 8, text("llama")),
+        array("tokenizer.ggml.tokens", 8, len(pieces), b"".join(text(piece) for piece, _ in pieces)),
+        array("tokenizer.ggml.scores", 6, len(pieces), scores),
+        array("tokenizer.ggml.token_type", 5, len(pieces), struct.pack(f"<{len(pieces)}i", *(k for _, k in pieces))),
+        entry("tokenizer.ggml.add_space_prefix", 7, b"\0"),
+    ]
+    data = container(entries)
+    return Seed(path, path, data, [range(300), range(len(data))])
 
 
 # ------------------------------------------------------------------------------------------------------------- damage
@@ -155,8 +181,6 @@ def _position(hot: list[range], where: int) -> int:
 def is_refused_or_loads(seed: Seed, data: bytes) -> bool:
     """Whether the damaged model loads as far as its header says. Anything but that or a `ModelLoadError`, and an
     allocation beyond twice the file's size, is an error."""
-    from llm_framework.errors import ModelLoadError
-
     seed.path.write_bytes(data)
     tracemalloc.start()
     try:
@@ -186,7 +210,8 @@ def _load(seed: Seed) -> None:
         if isinstance(file.tokenizer, GgufTokenizer):
             file.tokenizer.key()
             load_tokenizer(file.tokenizer.sentencepiece_model(), file.path).encode("Hello, wörld")
-        engine_tensors(file, read_config(file))
+        if file.path.name != VOCABULARY:
+            engine_tensors(file, read_config(file))
     finally:
         file.close()
 
@@ -207,8 +232,6 @@ def main(arguments: list[str]) -> None:
         import llm_framework.native.gguf_config
         import llm_framework.native.names  # noqa: F401
     seed = make_seed(arguments[0], Path(tempfile.mkdtemp(dir=_memory_folder())), _makers())
-    seed.path.write_bytes(seed.data)
-    _load(seed)
 
     def mutate(data: bytes, max_size: int, number: int) -> bytes:
         """One more of our damages, or libFuzzer's own."""

@@ -13,7 +13,7 @@ from native.fuzzing import FORMATS, KINDS, Damage, Makers, Seed, damaged, is_ref
 
 pytest.importorskip("gguf")
 
-DAMAGES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 30), st.integers(0, 1 << 16)), max_size=6)
+DAMAGES = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 30), st.integers(0, 1 << 16)), max_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def seeds(
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_whole_model_loads(seeds: Callable[[str], Seed], name: str) -> None:
-    """Undamaged, each seed loads (but for the GGUF file that is all tokenizer)."""
+    """Undamaged, each seed loads."""
     seed = seeds(name)
-    assert is_refused_or_loads(seed, seed.data) is (name != "gguf_tokenizer")
+    assert is_refused_or_loads(seed, seed.data)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -103,6 +103,8 @@ _SAME = (
 
 def sbs_config(model: ModelConfig, file: ModelFile, target: Path) -> SbsConfig:
     """The config record of a model; `UnsupportedFeatureError` where a reader of it would compute something else."""
+    if model.family not in ("gemma1", "gemma2", "gemma3"):
+        raise UnsupportedFeatureError(f"{file.path}: .sbs files hold Gemma 1, 2 and 3, not {model.architecture}")
     if not model.tied_embeddings:
         raise UnsupportedFeatureError(
             f"{file.path}: the model has an output head of its own, which .sbs has no room for"

@@ -215,7 +215,9 @@ def _less_one(view: TensorView, path: Path) -> TensorView:
         values = np.frombuffer(view.data, f"<{view.type[0]}{int(view.type[1:]) // 8}").astype("<f4")
     else:
         raise fault(path, f"the tensor {view.name} has the type {view.type}; a norm is f32, f16 or bf16")
-    return replace(view, type="f32", data=memoryview((values - np.float32(1)).tobytes()))
+    with np.errstate(invalid="ignore"):  # weights that are no numbers stay what they are
+        less = values - np.float32(1)
+    return replace(view, type="f32", data=memoryview(less.tobytes()))
 
 
 _COLLECTORS: dict[str, Callable[[ModelFile, ModelConfig], Iterable[_Wanted]]] = {

@@ -100,7 +100,7 @@ def read_bytes(path: Path, limit: int, what: str) -> bytes:
         raise fault(path, f"this {what} has {size} bytes; more than {limit} are not believable")
     try:
         with open(path, "rb") as file:
-            return file.read(limit)
+            return file.read(size)  # Python allocates as much as it is asked to read
     except OSError as error:
         raise fault(path, f"this {what} cannot be read ({_reason(error)})") from None
 
