@@ -17,7 +17,7 @@ SOURCES := pyproject.toml CMakeLists.txt $(shell find src/llm_framework cpp inte
 SAY := >&2 echo
 
 help:
-	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: test-servers, test-gateways, test-sdks, lint, format, model, model-eval, bench, sanitize, long-test, clean"
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -3; echo; echo "also: test-servers, test-gateways, test-sdks, lint, format, model, model-eval, bench, soak, sanitize, long-test, clean"
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { $(SAY) "Python 3.10 or newer is needed, and none was found: make chat PYTHON=/path/to/python3"; exit 1; }
@@ -110,6 +110,10 @@ model-eval: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/native.py
 
+# 20,000 short requests to the bundled model, a third of them cancelled: memory stays flat, nothing is left behind.
+soak: $(VENV)/.test
+	LLM_FRAMEWORK_SOAK=20000 $(BIN)/python -m pytest -s tests/native/test_soak.py
+
 # The C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, then under ThreadSanitizer.
 sanitize: $(VENV)/.test
 	@for kind in "address;undefined" thread; do dir=build/sanitize-$${kind%%;*}; \
@@ -119,4 +123,4 @@ sanitize: $(VENV)/.test
 clean:
 	rm -rf $(VENV) build dist
 
-.PHONY: help chat test test-servers test-gateways test-sdks lint format model model-eval bench sanitize clean
+.PHONY: help chat test test-servers test-gateways test-sdks lint format model model-eval bench soak sanitize clean

@@ -68,13 +68,18 @@ class Gateway:
 
 _SAMPLING = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repetition_penalty"}
 _REPEAT = {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"}
+_ENDS = {"min_tokens": "min_tokens", "ignore_eos": "ignore_eos"}
 _NO_LOGITS = {"logit_bias": None, "logprobs": None}
 
 _ROWS = (
     # servers that people run themselves, at the port they use when not told otherwise
-    Gateway("vllm", "http://127.0.0.1:8000/v1", parameters=_SAMPLING, thinking="template", regex_field="regex"),
-    Gateway("sglang", "http://127.0.0.1:30000/v1", parameters=_SAMPLING, thinking="template"),
-    Gateway("llamacpp", "http://127.0.0.1:8080/v1", parameters=_REPEAT, thinking="template"),
+    Gateway(
+        "vllm", "http://127.0.0.1:8000/v1", parameters={**_SAMPLING, **_ENDS}, thinking="template", regex_field="regex"
+    ),
+    Gateway("sglang", "http://127.0.0.1:30000/v1", parameters={**_SAMPLING, **_ENDS}, thinking="template"),
+    Gateway(
+        "llamacpp", "http://127.0.0.1:8080/v1", parameters={**_REPEAT, "ignore_eos": "ignore_eos"}, thinking="template"
+    ),
     Gateway(  # its refusals and what it ignores: tests/backends/real
         "llama_cpp_python", "http://127.0.0.1:8000/v1", parameters=_REPEAT,
         any_tool=None, object_schema=True, no_text="",

@@ -50,6 +50,8 @@ class GenerateOptions(TypedDict, total=False):
     logit_bias: Mapping[int, float] | None
     logprobs: int | None
     thinking: ThinkingLevel | int | None
+    min_tokens: int | None
+    ignore_eos: bool | None
     timeout: float | None
     tools: Sequence[Tool] | None
     tool_choice: str | None

@@ -215,7 +215,10 @@ class GenerationConfig:
 
     `max_tokens` counts output tokens; `temperature` 0 is greedy; `stop` strings end the text and are not part of it;
     `logprobs` is the number of alternatives reported at each token (0: the chosen token's alone); `logit_bias` maps
-    token ids to what is added to their logits; `thinking` is an effort or a budget in tokens.
+    token ids to what is added to their logits; `thinking` is an effort or a budget in tokens. No end token is drawn
+    before the answer has `min_tokens`, and none at all with `ignore_eos` (for measurements); a form that was asked for
+    ends where it ends. `repetition_penalty` divides the logits of tokens in prompt and answer, `presence_penalty` and
+    `frequency_penalty` are taken off those of the answer's tokens, once or for each time.
     """
 
     max_tokens: int | None = None
@@ -231,6 +234,8 @@ class GenerationConfig:
     logit_bias: Mapping[int, float] | None = None
     logprobs: int | None = None
     thinking: ThinkingLevel | int | None = None
+    min_tokens: int | None = None
+    ignore_eos: bool | None = None
 
     def __post_init__(self) -> None:
         stop: Any = self.stop or ()
@@ -241,17 +246,27 @@ class GenerationConfig:
         for name, low, high in _LIMITS:
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name), low, high)
-        for name in ("max_tokens", "top_k", "seed", "logprobs"):
+        for name in ("max_tokens", "top_k", "seed", "logprobs", "min_tokens"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise InvalidRequestError(f"{name} must be an integer, not {value!r}")
+        self._check_ends()
+
+    def _check_ends(self) -> None:
+        if self.ignore_eos not in (None, True, False):
+            raise InvalidRequestError(f"ignore_eos must be true or false, not {self.ignore_eos!r}")
+        if self.min_tokens and self.max_tokens is not None and self.min_tokens > self.max_tokens:
+            raise InvalidRequestError(f"min_tokens is {self.min_tokens}, and max_tokens only {self.max_tokens}")
+        # What asks for nothing is not set: a model that does not know it has nothing to refuse.
+        object.__setattr__(self, "ignore_eos", self.ignore_eos or None)
+        object.__setattr__(self, "min_tokens", self.min_tokens or None)
 
 
 # field, lowest, highest: what the local sampler and the providers' documents agree on as the widest range
 _LIMITS: tuple[tuple[str, float, float], ...] = (
     ("max_tokens", 1, math.inf), ("temperature", 0, 100), ("top_p", 0, 1), ("top_k", 0, math.inf), ("min_p", 0, 1),
     ("presence_penalty", -100, 100), ("frequency_penalty", -100, 100), ("repetition_penalty", 1e-3, 100),
-    ("logprobs", 0, 1000), ("seed", -(2**63), 2**64 - 1),
+    ("logprobs", 0, 1000), ("seed", -(2**63), 2**64 - 1), ("min_tokens", 0, 2**31 - 1),
 )  # fmt: skip
 
 

@@ -400,6 +400,18 @@ async def test_unloading_ends_what_runs(backend: GemmaNativeBackend) -> None:
             pass
 
 
+async def test_end_tokens_can_be_held_back(backend: GemmaNativeBackend) -> None:
+    """An answer has min_tokens at least, and with ignore_eos all of max_tokens."""
+    asked = request("Hello!", temperature=0, max_tokens=60)
+    plain = await answer(backend, asked)
+    assert plain.finish_reason == "stop"
+    longer = await answer(backend, replace(asked, config=replace(asked.config, min_tokens=50)))
+    assert 50 <= longer.usage.output_tokens <= 60
+    assert longer.text.startswith(plain.text)
+    endless = await answer(backend, replace(asked, config=replace(asked.config, ignore_eos=True)))
+    assert (endless.usage.output_tokens, endless.finish_reason) == (60, "length")
+
+
 async def test_usage_says_what_was_read_before(backend: GemmaNativeBackend) -> None:
     """The next turn of a chat reports the tokens that did not have to be read again; a sampled answer with a seed
     reads its prompt itself."""

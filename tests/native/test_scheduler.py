@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 pytest.importorskip("llm_framework.native._native")
 
-from llm_framework.errors import ProviderUnavailableError, StructuredOutputError
+from llm_framework.errors import ProviderUnavailableError, RequestTimeoutError, StructuredOutputError
 from llm_framework.native._native import Row, Sampled, Sampler
 from llm_framework.native.generation import Generation, TokenEvent
 from llm_framework.native.model import NativeModel, open_model
@@ -419,3 +420,37 @@ async def test_an_idle_scheduler_takes_no_steps(scheduler: Scheduler, gate: Gate
     assert thread.is_alive()
     scheduler.close()
     assert not thread.is_alive()
+
+
+# ------------------------------------------------------------------------------------------------------------ deadlines
+async def test_a_deadline_that_cannot_be_met_is_refused_at_once(model: NativeModel, gate: Gate) -> None:
+    """Where reading the prompt takes longer than is left, even at the best speed seen, nothing is computed."""
+    budget = PrefillBudget(512)
+    budget.observe(512, 0, 512.0)
+    scheduler = Scheduler(gate, Row, budget=budget, name="tiny")
+    try:
+        now = time.monotonic()
+        hopeless = scheduler.submit([2] * 100, Sampler(0), max_tokens=3, deadline=now + 20)
+        with pytest.raises(RequestTimeoutError, match="100 tokens") as caught:
+            await tokens(hopeless)
+        assert not caught.value.retryable
+        assert gate.rows == []
+        assert len(await tokens(scheduler.submit([2] * 100, Sampler(0), max_tokens=3, deadline=now + 2000))) == 3
+        assert len(await tokens(scheduler.submit([2] * 100, Sampler(0), max_tokens=3))) == 3
+    finally:
+        scheduler.close()
+
+
+async def test_a_deadline_counts_the_tokens_that_are_drawn_in_any_case(model: NativeModel, gate: Gate) -> None:
+    """An answer that must have many tokens takes the time of as many steps; one that may be short is begun."""
+    budget = PrefillBudget(512)
+    budget.observe(0, 1, 10.0)
+    scheduler = Scheduler(gate, Row, budget=budget, name="tiny")
+    try:
+        deadline = time.monotonic() + 100
+        with pytest.raises(RequestTimeoutError):
+            await tokens(scheduler.submit([2, 5], Sampler(0), max_tokens=50, deadline=deadline, min_tokens=50))
+        may_be_short = scheduler.submit([2, 5], Sampler(0), max_tokens=50, deadline=deadline)
+        assert (await anext(may_be_short)).token >= 0
+    finally:
+        scheduler.close()

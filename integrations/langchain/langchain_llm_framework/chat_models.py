@@ -74,6 +74,10 @@ class FrameworkChatModel(StructuredOutputModel):
     logit_bias: dict[int, float] | None = None
     logprobs: int | None = None
     """How many alternatives to report at each token; they stand in `response_metadata["logprobs"]`."""
+    min_tokens: int | None = None
+    """How many tokens the answer has at least."""
+    ignore_eos: bool | None = None
+    """Whether the model goes on up to `max_tokens` whatever it draws, for measurements."""
     thinking: ThinkingLevel | int | None = None
     """How much to reason before answering: "off", "low", "medium", "high", or a budget in tokens."""
     stop: list[str] | str | None = None

@@ -203,6 +203,8 @@ class LocalModel(ABC):
             stop_ids=self.stop_ids,
             constraint=constraint,
             reuse=request.config.seed is None or settings["temperature"] == 0,  # a seed asks for the same once more
+            min_tokens=_min_tokens(request.config, max_tokens),
+            deadline=request.deadline,
         )
 
     def _max_tokens(self, config: GenerationConfig, num_prompt: int) -> int:
@@ -239,8 +241,10 @@ class LocalModel(ABC):
     def _sampler(self, request: InferenceRequest, prompt: list[int], settings: Mapping[str, Any]) -> Any:
         config = request.config
         _check_token_ids(config, self.vocab_size)
+        min_tokens = _min_tokens(config, self.context_length)
+        ends: dict[str, Any] = {"min_tokens": min_tokens, "end_tokens": sorted(self.stop_ids)} if min_tokens else {}
         try:
-            sampler = self.new_sampler(config, settings)
+            sampler = self.new_sampler(config, {**settings, **ends})
         except (ValueError, TypeError) as error:
             message = f"{self.name} cannot sample with these settings: {error}"
             raise InvalidRequestError(message, model=self.name) from error
@@ -280,6 +284,11 @@ def _check_token_ids(config: GenerationConfig, vocab_size: int) -> None:
     wrong = next((id for id in config.logit_bias or () if not 0 <= id < vocab_size), None)
     if wrong is not None:
         raise InvalidRequestError(f"logit_bias names the token {wrong}; the vocabulary has {vocab_size} tokens")
+
+
+def _min_tokens(config: GenerationConfig, max_tokens: int) -> int:
+    """How many tokens are drawn before one may end the answer."""
+    return max_tokens if config.ignore_eos else min(config.min_tokens or 0, max_tokens)
 
 
 def _timings(generation: Generation, started: float, load_seconds: float) -> Timings:

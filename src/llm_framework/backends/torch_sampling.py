@@ -1,7 +1,7 @@
 """From logits to a token with torch, on whatever device the logits are: the same rules as our own engine's sampler.
 
 The order: log-probabilities are those of the model, before anything below. Then penalties and bias, the mask,
-temperature, top-k, top-p, min-p. The n-th draw uses the n-th number of the seed's own sequence, so it depends on
+the end tokens, temperature, top-k, top-p, min-p. The n-th draw uses the n-th number of the seed's own sequence, so it depends on
 nothing but the seed, the settings, the tokens so far and the logits.
 """
 
@@ -44,6 +44,8 @@ class TorchSampler:
         presence_penalty: float = 0.0,
         frequency_penalty: float = 0.0,
         logit_bias: Mapping[int, float] | None = None,
+        min_tokens: int = 0,
+        end_tokens: Iterable[int] = (),
     ) -> None:
         if not 0 < top_p <= 1:
             raise ValueError(f"top_p is {top_p}; it must be above 0, at most 1")
@@ -51,6 +53,7 @@ class TorchSampler:
         self._num_logprobs = num_logprobs
         self._repetition, self._presence, self._frequency = repetition_penalty, presence_penalty, frequency_penalty
         self._bias = dict(logit_bias or {})
+        self._min_tokens, self._end_tokens = min_tokens, list(end_tokens)
         self._uniform = np.random.Generator(np.random.Philox(seed))
         self._seen: set[int] = set()
         self._drawn: Counter[int] = Counter()
@@ -66,6 +69,8 @@ class TorchSampler:
         self._adjust(logits)
         if mask is not None:
             logits.masked_fill_(~allowed_tokens(mask, logits), -math.inf)
+        if self._drawn.total() < self._min_tokens:
+            self._forbid_ends(logits)
         token = self._draw(logits)
         self._drawn[token] += 1
         if logprobs is None:
@@ -86,6 +91,13 @@ class TorchSampler:
             logits[list(drawn)] -= logits.new_tensor(list(drawn.values()))
         if self._bias:
             logits[list(self._bias)] += logits.new_tensor(list(self._bias.values()))
+
+    def _forbid_ends(self, logits: torch.Tensor) -> None:
+        ends = [token for token in self._end_tokens if token < len(logits)]
+        before = logits[ends]
+        logits[ends] = -math.inf
+        if not math.isfinite(float(logits.max())):  # nothing else may be drawn
+            logits[ends] = before
 
     def _draw(self, logits: torch.Tensor) -> int:
         if not math.isfinite(float(logits.max())):

@@ -95,6 +95,8 @@ class Generation:
         self.shared = 0  # and how much of it
         self.branch = 0  # a length at which the sequence is worth keeping for others
         self.num_left = max_tokens
+        self.min_tokens = 0  # that are drawn in any case
+        self.deadline: float | None = None  # on `time.monotonic`'s clock
         self.stop_ids = stop_ids
         self.constraint = constraint
         self.constrained = False  # whether the constraint has begun

@@ -219,6 +219,9 @@ class NativeModel:
         for name in _SAMPLER_SETTINGS:
             if getattr(config, name) is not None:
                 settings[name] = getattr(config, name)
+        if config.min_tokens or config.ignore_eos:
+            settings["min_tokens"] = self.config.max_seq_len if config.ignore_eos else config.min_tokens
+            settings["end_tokens"] = [id for id in self.config.eos_ids if id < self.config.vocab_size]
         try:
             sampler: _native.Sampler = self._module.Sampler(seed, **settings)
             return sampler

@@ -42,6 +42,12 @@ class PrefillBudget:
         self.decode_seconds: float | None = None  # of a step without prompts
         self.token_seconds: float | None = None  # for each token of a prompt
         self.fastest_token_seconds: float | None = None  # the least that was seen, of a large piece
+        self.fastest_step: float | None = None  # the least that a step without prompts took
+
+    def least_seconds(self, num_prefill: int, num_drawn: int) -> float:
+        """How long reading and drawing so many tokens takes at the very least: half of what it would at the best speed
+        that was seen. 0 where nothing was measured."""
+        return 0.5 * (num_prefill * (self.fastest_token_seconds or 0.0) + num_drawn * (self.fastest_step or 0.0))
 
     def tokens(self, num_decoding: int) -> int:
         """Tokens of prompts for a step in which `num_decoding` requests wait for their next token."""
@@ -56,6 +62,7 @@ class PrefillBudget:
         """Take in how long a step took that held so many tokens of prompts, and so many requests that decode."""
         if num_prefill == 0:
             self.decode_seconds = _followed(self.decode_seconds, seconds)
+            self.fastest_step = min(self.fastest_step or seconds, seconds)
             return
         if num_prefill < MIN_PREFILL:  # what every step costs would be taken for the tokens' cost
             return

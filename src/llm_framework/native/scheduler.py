@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import ProviderUnavailableError
+from ..errors import ProviderUnavailableError, RequestTimeoutError
 from ..logs import get_logger
-from .drafts import MAX_ROWS, DraftCost
+from .drafts import MAX_DRAFTS, MAX_ROWS, DraftCost
 from .generation import Delivery, Generation, Sampled, advance, advance_all, drawn
 from .policy import PrefillBudget, Slot, plan_step, with_drafts
 from .sharing import PrefixSharing
@@ -113,17 +113,22 @@ class Scheduler:
         stop_ids: Iterable[int] = (),
         constraint: Constraint | None = None,
         reuse: bool = True,
+        min_tokens: int = 0,
+        deadline: float | None = None,
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
         `max_tokens` fit the context. `constraint` is used from the scheduler's threads.
         `reuse` False reads the whole prompt, also where its beginning is kept: what is computed in other portions may
-        differ in the last bits, and with it what a seed draws. Raises `ProviderUnavailableError` after `close`."""
+        differ in the last bits, and with it what a seed draws.
+        Where `deadline` (on `time.monotonic`'s clock) cannot be met, `min_tokens` being drawn in any case, the request
+        ends with `RequestTimeoutError` before anything is computed. Raises `ProviderUnavailableError` after `close`."""
         if self._is_forked():
             message = f"{self._name} was loaded before this process was forked; load it again in the new process"
             raise ProviderUnavailableError(message, model=self._name, retryable=False)
         generation = Generation(prompt, sampler, max_tokens, frozenset(stop_ids), constraint)
         generation.wake = self._wake
         generation.reuses = reuse
+        generation.min_tokens, generation.deadline = min_tokens, deadline
         with self._changed:
             if self._state.closed:
                 raise self._unloaded()
@@ -169,8 +174,27 @@ class Scheduler:
             self._constraints.close()
             self._fail_all()
 
+    def _refuse_hopeless(self) -> None:
+        """End requests that have not begun and cannot meet their deadline at the best speed that was seen."""
+        hopeless = [
+            Delivery(generation, ended=True, error=self._too_late(generation))
+            for generation in self._active
+            if generation.deadline is not None and not generation.times.admitted and self._is_too_late(generation)
+        ]
+        self._hand_out(hopeless)
+
+    def _is_too_late(self, generation: Generation) -> bool:
+        assert generation.deadline is not None
+        if not (generation.looked_up or generation.leader is None):
+            return False  # it will go on from what another request is reading
+        num_drawn = generation.min_tokens // ((1 + MAX_DRAFTS) if self._drafts else 1)
+        least = self._budget.least_seconds(len(generation.pending), num_drawn)
+        return least > 0 and time.monotonic() + least > generation.deadline
+
     def _plan(self) -> list[Slot]:
         ready = [g for g in self._active if g.turn is None and self._prefixes.is_ready(g, self._active)]
+        self._refuse_hopeless()
+        ready = [generation for generation in ready if generation in self._active]
         num_decoding = sum(generation.decoding for generation in self._active)
         slots = plan_step(ready, self._budget.tokens(num_decoding))
         if not self._drafts or num_decoding > MAX_ROWS:
@@ -309,6 +333,16 @@ class Scheduler:
         if not self._is_forked():
             with self._changed:
                 self._changed.notify_all()
+
+    def _too_late(self, generation: Generation) -> RequestTimeoutError:
+        left = max(0.0, (generation.deadline or 0.0) - time.monotonic())
+        message = (
+            f"{self._name} cannot read {len(generation.pending)} tokens and answer within the {left:.2g} s that are left; "
+            "give a longer timeout, or a shorter prompt"
+        )
+        error = RequestTimeoutError(message, limit="total", seconds=left, model=self._name)
+        error.retryable = False
+        return error
 
     def _unloaded(self) -> ProviderUnavailableError:
         message = f"{self._name} was unloaded while the request ran or waited; load it and ask again"

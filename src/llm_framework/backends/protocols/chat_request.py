@@ -31,7 +31,7 @@ _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 # What a server must be asked for in our words because its body has no field for it.
 PARAMETERS = (
     "max_tokens", "temperature", "top_p", "top_k", "min_p", "stop", "seed", "presence_penalty", "frequency_penalty",
-    "repetition_penalty", "logit_bias", "logprobs", "thinking",
+    "repetition_penalty", "logit_bias", "logprobs", "thinking", "min_tokens", "ignore_eos",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ _FIELDS = {
     "stop": "stopSequences", "seed": "seed", "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
 }  # fmt: skip
-_UNKNOWN = ("min_p", "repetition_penalty", "logit_bias")
+_UNKNOWN = ("min_p", "repetition_penalty", "logit_bias", "min_tokens", "ignore_eos")
 _BUDGETS = {"low": 1024, "medium": 8192, "high": 24576}  # tokens; what all models of the 2.5 family allow
 _NOT_TAKEN = re.compile(
     r"not (supported|enabled|allowed|available)|unsupported|does ?n[o']t support|cannot find field|only works in|"

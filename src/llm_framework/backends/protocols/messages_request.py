@@ -23,7 +23,10 @@ _FIELDS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "st
 _NEUTRAL: dict[str, Any] = {
     "temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "repetition_penalty": 1, "min_p": 0,
 }  # fmt: skip
-_UNKNOWN = ("min_p", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs")
+_UNKNOWN = (
+    "min_p", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "logprobs",
+    "min_tokens", "ignore_eos",
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -85,6 +85,8 @@ class FrameworkLLM(FunctionCallingLLM):
     repetition_penalty: float | None = Field(default=None)
     logit_bias: dict[int, float] | None = Field(default=None)
     logprobs: int | None = Field(default=None, description="How many alternatives to report at each token.")
+    min_tokens: int | None = Field(default=None, description="How many tokens the answer has at least.")
+    ignore_eos: bool | None = Field(default=None, description="Whether no end token ends the answer.")
     thinking: ThinkingLevel | int | None = Field(default=None, description="An effort, or a budget in tokens.")
     stop: list[str] | str | None = Field(default=None, description="Texts that end the answer.")
     timeout: float | None = Field(default=None, description="Seconds for everything, with retries and fallbacks.")
