@@ -37,6 +37,7 @@ struct Activations {
   AlignedArray<float> block;     // [M, D], what a block adds
   std::vector<AlignedArray<float>> rope;  // by kind of rope: [M, r], cosines of the r/2 pairs, then sines
   std::vector<AttentionPart> parts;       // of the layer at work
+  AlignedArray<float> scores;             // [H, keys] where all threads share the attention of a token
 
   // Per-layer embeddings.
   AlignedArray<float> per_layer;        // [M, layers P]

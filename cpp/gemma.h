@@ -34,8 +34,7 @@ class Gemma {
   void ComputeRopes(Ops& ops, std::span<const Chunk> chunks, int m, Activations& act) const;
   void MakeQueriesKeysValues(Ops& ops, int layer, std::span<const Chunk> chunks, Activations& act) const;
   void Attention(Ops& ops, int layer, std::span<const Chunk> chunks, Activations& act) const;
-  void AttendPart(const Ops& ops, int layer, const Chunk& chunk, const AttentionPart& part, float* scores,
-                  Activations& act) const;
+  void AttentionTogether(Ops& ops, int layer, std::span<const Chunk> chunks, Activations& act) const;
 
   void EmbedPerLayer(Ops& ops, std::span<const Chunk> chunks, int m, Activations& act) const;
   void PerLayerBlock(Ops& ops, int layer, int m, Activations& act) const;
