@@ -41,13 +41,34 @@ struct Part {
   int end;
 };
 
+// How long the slowest of the threads is busy, in grains, where a part is so many of them and all run at one speed.
+long LongestTurn(std::span<const Product> products, long grains_per_part, int num_threads) {
+  long parts = 0;
+  for (const Product& product : products) {
+    const long grains = CeilDiv(product.w->rows, kRowGrain);
+    parts += (grains + grains_per_part - 1) / grains_per_part;
+  }
+  return (parts + num_threads - 1) / num_threads * grains_per_part;
+}
+
+// The size of part near `wanted` grains that leaves the threads least unequal.
+long GrainsPerPart(std::span<const Product> products, long wanted, int num_threads) {
+  constexpr long kSteps[] = {1, -1, 2, -2, 3};
+  long best = std::max(wanted, 1L);
+  for (const long step : kSteps) {
+    const long grains = wanted + step;
+    if (grains < 1) continue;
+    if (LongestTurn(products, grains, num_threads) < LongestTurn(products, best, num_threads)) best = grains;
+  }
+  return best;
+}
+
 std::vector<Part> Split(std::span<const Product> products, int m, int num_threads) {
   long rows = 0;
   for (const Product& product : products) rows += product.w->rows;
   const long row_work = static_cast<long>(products[0].w->cols) * m;
   const long wanted = std::max(rows / (static_cast<long>(num_threads) * kPartsPerThread), kMinPartWork / row_work);
-  const long grains = std::max((wanted + kRowGrain / 2) / kRowGrain, 1L);  // as many as comes nearest
-  const int rows_per_part = static_cast<int>(grains * kRowGrain);
+  const int rows_per_part = static_cast<int>(GrainsPerPart(products, wanted / kRowGrain, num_threads)) * kRowGrain;
   std::vector<Part> parts;
   for (int p = 0; p < static_cast<int>(products.size()); ++p) {
     const int end = products[static_cast<size_t>(p)].w->rows;

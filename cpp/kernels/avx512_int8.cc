@@ -1,20 +1,20 @@
 // Matrix products with packed weights (weight_types.h), by int8 dot products.
 //
-// Leans on: vpdpbusd, four products of an unsigned and a signed byte a lane, added to an int32 (no step of it saturates),
-// and on the packed forms, in which one 64-byte load is four columns of 16 weight rows: lanes are weight rows, so a
+// Leans on: vpdpbusd, four products of an unsigned and a signed byte a lane, added to an int32 (nothing saturates), and
+// on the packed forms, in which one 64-byte load is four columns of 16 weight rows: lanes are weight rows, so a
 // quad of activations is broadcast and nothing is ever added across lanes.
 //
 // Numeric plan. Activations become integers by groups of 32 with one float32 scale, as weights have. In one part they
 // are int8, rounded by at most 1/254 of the group's largest. In two parts they are 256 * high + low, rounded by at most
 // 1/65024 of it. The integer sums are exact: 32 products of at most 255 * 128 stay below 2^21, times 256 below 2^29.
-// Groups are added in float32, in order, each scaled by both scales; so a row's result is the same to the bit whatever
-// rows are computed beside it. Weights are stored as value + offset to be unsigned; what that adds, offset times the sum
-// of the group's activations, is taken off again as an integer.
+// Groups are added in float32, in order, each scaled by both scales: with the same number of parts, a row's result is
+// the same to the bit whatever rows are computed beside it. Weights are stored as value + offset to be unsigned; what
+// that adds, offset times the sum of the group's activations, is taken off again as an integer.
 //
-// With few rows (decode) activations have two parts: reading weights is the work there, and arithmetic free. A tile is
-// 16 weight rows times all activation rows, read as one stream. With more rows a tile is twice 16 weight rows times six
-// activation rows, and k goes in blocks, so that the weights of a tile stay in the first-level cache while all
-// activation rows pass by.
+// With few rows (decode) activations have two parts: reading weights is the work there, and arithmetic free. Up to eight
+// rows, a tile is 16 weight rows times all activation rows, read as one stream. With more, a tile is twice 16 weight
+// rows times six activation rows, and k goes in panels, so that the weights of a tile stay in the first-level cache while
+// all activation rows pass by.
 //
 // The rules for this file are those of avx512.cc.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -40,10 +40,11 @@ constexpr int kBlockGroups = 2;     // of a block of weights
 constexpr int kVectorBytes = 64;
 constexpr int kScaleBytes = 64;  // of a block of weights
 
-constexpr int kDirectRows = 8;     // up to so many activation rows are multiplied together, in two parts
-constexpr int kTileRows = 6;       // else so many: 12 int32 sums, 12 float32 sums, 2 weights, 2 scales, 1 activation
-constexpr int kTileColumns = 2;    // times 16 weight rows
-constexpr int kPanelBlocks = 12;   // k of a panel: 768 columns, 26 KiB of q8p
+constexpr int kTwoPartRows = 16;  // up to so many activation rows have two parts in all kernels
+constexpr int kDirectRows = 8;    // up to so many are multiplied together
+constexpr int kTileRows = 6;      // else so many: 12 int32 sums, 12 float32 sums, 2 weights, 2 scales, 1 activation
+constexpr int kTileColumns = 2;   // times 16 weight rows
+constexpr int kPanelBlocks = 12;  // k of a panel: 768 columns, 26 KiB of q8p
 constexpr size_t kPrefetchBytes = 4096;
 
 int Min(int a, int b) { return a < b ? a : b; }
@@ -62,8 +63,8 @@ __mmask16 LowLanes(int count) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Packed forms. Load gives the quads of columns of one vector of a group: `kQuadsOfVector` of them, `vector + kVectors *
-// i` within the group.
+// Packed forms. Load gives the quads of columns of one vector of a group: `kQuadsOfVector` of them, those with the
+// numbers vector + kVectors * i.
 
 struct Q8P {
   static constexpr int kOffset = 128;
@@ -124,7 +125,7 @@ Plan MakePlan(int m, int k, bool exact) {
   const int blocks = DivideRoundUp(k, kGroup * kBlockGroups);
   if (IsDirect(m)) return {2, kDirectRows, blocks, blocks == 0 ? 1 : blocks};
   const int panels = DivideRoundUp(blocks, kPanelBlocks);
-  return {exact ? 2 : 1, kTileRows, blocks, panels == 0 ? 1 : DivideRoundUp(blocks, panels)};
+  return {exact || m <= kTwoPartRows ? 2 : 1, kTileRows, blocks, panels == 0 ? 1 : DivideRoundUp(blocks, panels)};
 }
 
 size_t PackedBytes(int m, int k, bool exact) {
@@ -137,32 +138,37 @@ struct ScaleAndSum {
   int sum;  // of the whole integers
 };
 
+// The lowest byte of each of 32 integers.
+void StoreBytes(__m512i first_i32x16, __m512i second_i32x16, int32_t* to) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(first_i32x16));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + 1, _mm512_cvtepi32_epi8(second_i32x16));
+}
+
+// `high` of v = 256 * high + low, where low is the lowest byte, signed.
+__m512i HighPart(__m512i v_i32x16) {
+  return _mm512_srai_epi32(_mm512_add_epi32(v_i32x16, _mm512_set1_epi32(128)), 8);
+}
+
 // A group of one activation row as integers: kParts times 32 bytes to `values`. Missing columns are zeros. Groups too
 // small for their scale's inverse to be finite become zeros too.
 template <int kParts>
 [[gnu::always_inline]] inline ScaleAndSum QuantizeGroup(const float* x, int count, int32_t* values) {
   constexpr float kLargest = kParts == 2 ? 127.0f * 256.0f : 127.0f;
   constexpr float kSmallest = 1e-30f;
-  const __m512 low_f32x16 = _mm512_maskz_loadu_ps(LowLanes(count), x);
-  const __m512 high_f32x16 = count > kLanes ? _mm512_maskz_loadu_ps(LowLanes(count - kLanes), x + kLanes) : _mm512_setzero_ps();
-  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(low_f32x16), _mm512_abs_ps(high_f32x16)));
+  const __m512 first_f32x16 = _mm512_maskz_loadu_ps(LowLanes(count), x);
+  const __m512 second_f32x16 =
+      count > kLanes ? _mm512_maskz_loadu_ps(LowLanes(count - kLanes), x + kLanes) : _mm512_setzero_ps();
+  const float largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(first_f32x16), _mm512_abs_ps(second_f32x16)));
   const __m512 inverse_f32x16 = _mm512_set1_ps(largest < kSmallest ? 0.0f : kLargest / largest);
-  const __m512i low_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(low_f32x16, inverse_f32x16));
-  const __m512i high_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(high_f32x16, inverse_f32x16));
-  const auto store = [&](int part, __m512i first_i32x16, __m512i second_i32x16) {
-    auto* to = reinterpret_cast<__m128i*>(values + part * kQuads);
-    _mm_storeu_si128(to, _mm512_cvtepi32_epi8(first_i32x16));
-    _mm_storeu_si128(to + 1, _mm512_cvtepi32_epi8(second_i32x16));
-  };
+  const __m512i first_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(first_f32x16, inverse_f32x16));
+  const __m512i second_i32x16 = _mm512_cvtps_epi32(_mm512_mul_ps(second_f32x16, inverse_f32x16));
   if constexpr (kParts == 1) {
-    store(0, low_i32x16, high_i32x16);
+    StoreBytes(first_i32x16, second_i32x16, values);
   } else {
-    // value = 256 * high + low: low is the lowest byte, signed, and high, rounded, what is left.
-    const auto rest = [](__m512i v) { return _mm512_srai_epi32(_mm512_add_epi32(v, _mm512_set1_epi32(128)), 8); };
-    store(0, rest(low_i32x16), rest(high_i32x16));
-    store(1, low_i32x16, high_i32x16);
+    StoreBytes(HighPart(first_i32x16), HighPart(second_i32x16), values);
+    StoreBytes(first_i32x16, second_i32x16, values + kQuads);
   }
-  return {largest / kLargest, _mm512_reduce_add_epi32(_mm512_add_epi32(low_i32x16, high_i32x16))};
+  return {largest / kLargest, _mm512_reduce_add_epi32(_mm512_add_epi32(first_i32x16, second_i32x16))};
 }
 
 // One activation row, the one with number `row` of a tile of `rows`, values [k_begin, k_end).
@@ -201,20 +207,31 @@ struct Output {
   float* y;  // of the tile's first activation row and first weight row
   int ldy;
   __mmask16 lanes[kTileColumns];  // weight rows that are wanted
-  float scale;
-  bool add;  // to what is there: every panel of k but the first
+  bool first;                     // of the panels of k: sums begin at zero, else with what is there
+  float scale;                    // 1 for all but the last panel
+
+  float* at(int row, int column) const { return y + static_cast<ptrdiff_t>(row) * ldy + column * kLanes; }
 };
 
 template <int kColumns, int kRows>
-[[gnu::always_inline]] inline void Store(const __m512 (&sum_f32x16)[kColumns][kRows], const Output& out) {
+[[gnu::always_inline]] inline void LoadSums(const Output& out, __m512 (&sum_f32x16)[kColumns][kRows]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 2
+    for (int c = 0; c < kColumns; ++c) {
+      sum_f32x16[c][r] = out.first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(out.lanes[c], out.at(r, c));
+    }
+  }
+}
+
+template <int kColumns, int kRows>
+[[gnu::always_inline]] inline void StoreSums(const __m512 (&sum_f32x16)[kColumns][kRows], const Output& out) {
   const __m512 scale_f32x16 = _mm512_set1_ps(out.scale);
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
     for (int c = 0; c < kColumns; ++c) {
-      float* y = out.y + static_cast<ptrdiff_t>(r) * out.ldy + c * kLanes;
-      const __m512 before_f32x16 = out.add ? _mm512_maskz_loadu_ps(out.lanes[c], y) : _mm512_setzero_ps();
-      _mm512_mask_storeu_ps(y, out.lanes[c], _mm512_fmadd_ps(sum_f32x16[c][r], scale_f32x16, before_f32x16));
+      _mm512_mask_storeu_ps(out.at(r, c), out.lanes[c], _mm512_mul_ps(sum_f32x16[c][r], scale_f32x16));
     }
   }
 }
@@ -251,16 +268,23 @@ template <typename Weights, int kStride, int kColumns, int kRows>
   }
 }
 
+// Asks for a block that lies kPrefetchBytes further on in the stream of weights, across page ends, which the hardware's
+// own prefetches do not cross.
+template <typename Weights>
+[[gnu::always_inline]] inline void PrefetchBlock(const std::byte* block) {
+#pragma GCC unroll 17
+  for (size_t line = 0; line < Weights::kBlockBytes; line += kVectorBytes) Prefetch(block, kPrefetchBytes + line);
+}
+
 // `blocks` of kColumns times 16 weight rows, times kRows activation rows packed at x.
 template <typename Weights, int kColumns, int kRows, int kParts>
-void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, const Output& out) {
+void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, bool prefetch, const Output& out) {
   __m512 sum_f32x16[kColumns][kRows];
-  for (auto& row : sum_f32x16) {
-    for (__m512& sum : row) sum = _mm512_setzero_ps();
-  }
+  LoadSums(out, sum_f32x16);
   const std::byte* block[kColumns];
   for (int c = 0; c < kColumns; ++c) block[c] = columns[c];
   for (int b = 0; b < blocks; ++b) {
+    for (int c = 0; prefetch && c < kColumns; ++c) PrefetchBlock<Weights>(block[c]);
     for (int group = 0; group < kBlockGroups; ++group) {
       const std::byte* weights[kColumns];
       for (int c = 0; c < kColumns; ++c) weights[c] = block[c] + kScaleBytes + group * Weights::kVectors * kVectorBytes;
@@ -278,7 +302,8 @@ void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, co
         for (int c = 0; c < kColumns; ++c) {
 #pragma GCC unroll 6
           for (int r = 0; r < kRows; ++r) {
-            dot_i32x16[c][r] = _mm512_add_epi32(_mm512_slli_epi32(dot_i32x16[c][r], 8), _mm512_set1_epi32(correction[r]));
+            const __m512i high_i32x16 = _mm512_slli_epi32(dot_i32x16[c][r], 8);
+            dot_i32x16[c][r] = _mm512_add_epi32(high_i32x16, _mm512_set1_epi32(correction[r]));
           }
         }
         AddGroup<Weights, kParts * kQuads, kColumns, kRows>(weights, x + kQuads, dot_i32x16);
@@ -295,18 +320,16 @@ void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, co
     }
     for (int c = 0; c < kColumns; ++c) block[c] += Weights::kBlockBytes;
   }
-  Store(sum_f32x16, out);
+  StoreSums(sum_f32x16, out);
 }
 
-// All blocks of one column of 16 weight rows, times kRows activation rows in two parts. What lies kPrefetchBytes
-// further on in the stream of weights is asked for, across page ends, which the hardware's own prefetches do not cross.
+// All blocks of one column of 16 weight rows, times kRows activation rows in two parts.
 template <typename Weights, int kRows>
 void DirectTile(const std::byte* block, int blocks, const int32_t* x, const Output& out) {
   __m512 sum_f32x16[1][kRows];
   for (__m512& sum : sum_f32x16[0]) sum = _mm512_setzero_ps();
   for (int b = 0; b < blocks; ++b) {
-#pragma GCC unroll 17
-    for (size_t line = 0; line < Weights::kBlockBytes; line += kVectorBytes) Prefetch(block, kPrefetchBytes + line);
+    PrefetchBlock<Weights>(block);
     for (int group = 0; group < kBlockGroups; ++group) {
       const std::byte* weights = block + kScaleBytes + group * Weights::kVectors * kVectorBytes;
       __m512i w_u8x64[Weights::kVectors][Weights::kQuadsOfVector];
@@ -333,7 +356,7 @@ void DirectTile(const std::byte* block, int blocks, const int32_t* x, const Outp
     }
     block += Weights::kBlockBytes;
   }
-  Store(sum_f32x16, out);
+  StoreSums(sum_f32x16, out);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -355,8 +378,8 @@ const std::byte* Column(const Problem& p, const Plan& plan, int n, int block) {
   return p.w.data + (Size(n / kLanes) * Size(plan.blocks) + Size(block)) * Weights::kBlockBytes;
 }
 
-Output OutputAt(const Problem& p, int row, int n, bool add) {
-  Output out{p.y + static_cast<ptrdiff_t>(row) * p.ldy + n, p.ldy, {}, p.w.scale, add};
+Output OutputAt(const Problem& p, int row, int n, bool first, bool last) {
+  Output out{p.y + static_cast<ptrdiff_t>(row) * p.ldy + n, p.ldy, {}, first, last ? p.w.scale : 1.0f};
   for (int c = 0; c < kTileColumns; ++c, n += kLanes) {
     out.lanes[c] = static_cast<__mmask16>(LowLanes(p.n_end - n) & ~LowLanes(p.n_begin - n));
   }
@@ -369,17 +392,18 @@ void RunDirect(const Problem& p, const Plan& plan) {
       DirectTile<Weights, 1>, DirectTile<Weights, 2>, DirectTile<Weights, 3>, DirectTile<Weights, 4>,
       DirectTile<Weights, 5>, DirectTile<Weights, 6>, DirectTile<Weights, 7>, DirectTile<Weights, 8>};
   for (int n = p.n_begin / kLanes * kLanes; n < p.n_end; n += kLanes) {
-    kTiles[p.m - 1](Column<Weights>(p, plan, n, 0), plan.blocks, p.x, OutputAt(p, 0, n, false));
+    kTiles[p.m - 1](Column<Weights>(p, plan, n, 0), plan.blocks, p.x, OutputAt(p, 0, n, true, true));
   }
 }
 
 template <typename Weights, int kColumns, int kParts>
-void RunTile(int rows, const std::byte* const* columns, int blocks, const int32_t* x, const Output& out) {
-  constexpr void (*kTiles[])(const std::byte* const*, int, const int32_t*, const Output&) = {
+void RunTile(int rows, const std::byte* const* columns, int blocks, const int32_t* x, bool prefetch,
+             const Output& out) {
+  constexpr void (*kTiles[])(const std::byte* const*, int, const int32_t*, bool, const Output&) = {
       PanelTile<Weights, kColumns, 1, kParts>, PanelTile<Weights, kColumns, 2, kParts>,
       PanelTile<Weights, kColumns, 3, kParts>, PanelTile<Weights, kColumns, 4, kParts>,
       PanelTile<Weights, kColumns, 5, kParts>, PanelTile<Weights, kColumns, 6, kParts>};
-  kTiles[rows - 1](columns, blocks, x, out);
+  kTiles[rows - 1](columns, blocks, x, prefetch, out);
 }
 
 template <typename Weights, int kParts>
@@ -393,7 +417,7 @@ void RunPanels(const Problem& p, const Plan& plan) {
                                                 Column<Weights>(p, plan, both ? n + kLanes : n, block)};
       for (int row = 0; row < p.m; row += kTileRows) {
         run_tile(Min(kTileRows, p.m - row), columns, plan.blocks_of(panel), p.x + plan.offset(p.m, panel, row),
-                 OutputAt(p, row, n, panel != 0));
+                 row == 0, OutputAt(p, row, n, panel == 0, panel + 1 == plan.num_panels()));
       }
     }
   }
@@ -404,7 +428,7 @@ void Run(const Problem& p, bool exact) {
   const Plan plan = MakePlan(p.m, p.w.cols, exact);
   if (IsDirect(p.m)) {
     RunDirect<Weights>(p, plan);
-  } else if (exact) {
+  } else if (plan.parts == 2) {
     RunPanels<Weights, 2>(p, plan);
   } else {
     RunPanels<Weights, 1>(p, plan);
@@ -417,10 +441,18 @@ size_t Int8PackedBytes(int m, int k) { return PackedBytes(m, k, false); }
 size_t Int8PackedBytesExact(int m, int k) { return PackedBytes(m, k, true); }
 size_t Int8ScratchBytes(int /*m*/, int /*k*/) { return 0; }
 
-void PackForQ8P(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q8P::kOffset>(x, ldx, m, k, false, packed); }
-void PackForQ8PExact(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q8P::kOffset>(x, ldx, m, k, true, packed); }
-void PackForQ4P(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q4P::kOffset>(x, ldx, m, k, false, packed); }
-void PackForQ4PExact(const float* x, int ldx, int m, int k, std::byte* packed) { Pack<Q4P::kOffset>(x, ldx, m, k, true, packed); }
+void PackForQ8P(const float* x, int ldx, int m, int k, std::byte* packed) {
+  Pack<Q8P::kOffset>(x, ldx, m, k, false, packed);
+}
+void PackForQ8PExact(const float* x, int ldx, int m, int k, std::byte* packed) {
+  Pack<Q8P::kOffset>(x, ldx, m, k, true, packed);
+}
+void PackForQ4P(const float* x, int ldx, int m, int k, std::byte* packed) {
+  Pack<Q4P::kOffset>(x, ldx, m, k, false, packed);
+}
+void PackForQ4PExact(const float* x, int ldx, int m, int k, std::byte* packed) {
+  Pack<Q4P::kOffset>(x, ldx, m, k, true, packed);
+}
 
 void RunQ8P(const Tensor& w, int n_begin, int n_end, const std::byte* packed, int m, float* y, int ldy,
             std::byte* /*scratch*/) {

@@ -233,7 +233,7 @@ void CheckExtremes(const KernelTable& table, WeightType type) {
 
 // What one sequence computes must not depend on how many others are decoded with it, nor on the range that a thread has.
 void CheckIndependence(const KernelTable& table, WeightType type) {
-  const Weights weights = RandomPacked(type, 50, 330);
+  const Weights weights = RandomPacked(type, 50, 1700);  // several panels
   const Tensor& w = weights.tensor;
   const MatMulKernel& kernel = table.matmul[static_cast<int>(type)];
   const std::vector<float> x = RandomValues(Size(20) * Size(w.cols), 2.0f, 3);
@@ -242,6 +242,9 @@ void CheckIndependence(const KernelTable& table, WeightType type) {
     const std::vector<float> fewer = Multiply(kernel, w, 0, w.rows, m, x);
     CHECK(std::equal(fewer.begin(), fewer.end(), together.begin()), "%s %s m=%d", table.isa, FormatOf(type).name, m);
   }
+  const MatMulKernel& exact = table.matmul_exact[static_cast<int>(type)];
+  const std::vector<float> many = Multiply(exact, w, 0, w.rows, 20, x);  // as exact, and the same
+  CHECK(std::equal(together.begin(), together.end(), many.begin()), "%s %s", table.isa, FormatOf(type).name);
   for (const int m : {5, 20}) {
     const std::vector<float> whole = Multiply(kernel, w, 0, w.rows, m, x);
     for (int split = 1; split < w.rows; split += 7) {
