@@ -60,6 +60,13 @@ def test_golden_files_come_back(golden: Path, tmp_path: Path, name: str) -> None
         assert model.require_tokenizer().encode("Hello") == original.require_tokenizer().encode("Hello")
 
 
+@pytest.mark.parametrize(("name", "display_name"), [("g2_nuq", "g2tiny"), ("g3_bf16", "g3tiny"), ("g3_i8", "g3tiny")])
+def test_files_are_those_of_gemma_cpp(golden: Path, tmp_path: Path, name: str, display_name: str) -> None:
+    """What is written of a file that gemma.cpp wrote is that file, byte for byte."""
+    target = convert_model(golden / "sbs" / f"{name}.sbs", tmp_path / f"{display_name}.sbs")
+    assert target.read_bytes() == (golden / "sbs" / f"{name}.sbs").read_bytes()
+
+
 @pytest.mark.parametrize(("kv_heads", "model_type"), [(2, "gemma"), (4, "gemma"), (2, "gemma2"), (2, "gemma3_text")])
 def test_folders_of_every_family(
     hf_folder: Any, hf_config: Any, hf_tensors: Any, tmp_path: Path, model_type: str, kv_heads: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import pytest
 from native.gguf_files import array, container, dequantize, entry, info, text, write_model
 from servers.gguf_file import write_gguf
 
+from llm_framework import LLMFramework
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import open_model
 from llm_framework.native.config import read_config
 from llm_framework.native.formats import inspect_model, open_model_file
 from llm_framework.native.formats.gguf import GGML_TYPES, read_gguf
 from llm_framework.registry import ModelRegistry
+from llm_framework.types import ToolSpec
 
 gguf = pytest.importorskip("gguf")
 
@@ -301,6 +304,28 @@ def test_the_registry_finds_gguf_files(tmp_path: Path, bundled_path: Path) -> No
     assert found[0].parameters == sum(
         np.prod(entry["shape"], dtype=int) for name, entry in _header(bundled_path).items() if name != "__metadata__"
     )
+
+
+def test_vision_towers_are_no_models(tmp_path: Path) -> None:
+    """The mmproj file that lies beside a model is passed over, and says what it is when it is opened."""
+    path = tmp_path / "mmproj-model-f16-4B.gguf"
+    path.write_bytes(container([entry("general.architecture", 8, text("clip"))]))
+    assert ModelRegistry(models_dir=tmp_path, cache_path=tmp_path / "cache.json").discover_models() == []
+    with pytest.raises(ModelLoadError, match="clip"):
+        open_model(path)
+
+
+def test_chats_with_a_gguf_file(tmp_path: Path, bundled_path: Path) -> None:
+    """A whole request, tool call included, goes through a GGUF file as through the bundled model's folder."""
+    write_gguf(bundled_path, tmp_path / "tiny.gguf")
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    options: Any = {"tools": [ToolSpec("get_weather", "Weather of a city.", schema)], "tool_choice": "any"}
+    with LLMFramework() as framework:
+        ask = partial(framework.sync.generate, "What is the weather in Paris?", temperature=0, **options)
+        ours, theirs = (ask(model_name=f"native:{path}") for path in (tmp_path / "tiny.gguf", bundled_path))
+    assert [(call.name, call.arguments) for call in ours.tool_calls] == [("get_weather", {"city": "Paris"})]
+    assert ours.text == theirs.text
+    assert ours.usage == theirs.usage
 
 
 def _header(folder: Path) -> dict[str, Any]:

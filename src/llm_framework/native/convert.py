@@ -31,14 +31,15 @@ Progress = Callable[[int, int], None]  # bytes written, bytes in all
 _KEPT = ("f32", "bf16", "sfp", "nuq", "i8")  # the types of the format
 _GROUPED = ("nuq", "i8")  # whose groups run on over row ends
 CHUNK_VALUES = 1 << 22
+CHUNK_BYTES = 1 << 24
 
 # An engine's tensor -> its name in the file. Rows of q, and of k and v head by head, stand in two tensors, as do gate
-# and up: the layout that every type allows.
+# and up: the layout that every type allows. A layer's tensors are written in this order, as gemma.cpp does.
 _NAMES = {
-    "qkv": "qkv_ein", "q": "qkv1_w", "kv": "qkv2_w", "attention_out": "att_w", "attention_out_heads": "att_ein",
-    "gate_up": "gating_ein", "gate": "gating1_w", "up": "gating2_w", "down": "linear_w",
-    "pre_attention_norm": "pre_att_ns", "post_attention_norm": "post_att_ns", "pre_ffn_norm": "pre_ff_ns",
-    "post_ffn_norm": "post_ff_ns", "query_norm": "query_norm", "key_norm": "key_norm",
+    "attention_out": "att_w", "attention_out_heads": "att_ein", "q": "qkv1_w", "kv": "qkv2_w", "qkv": "qkv_ein",
+    "gate": "gating1_w", "up": "gating2_w", "gate_up": "gating_ein", "down": "linear_w",
+    "pre_attention_norm": "pre_att_ns", "pre_ffn_norm": "pre_ff_ns", "post_attention_norm": "post_att_ns",
+    "post_ffn_norm": "post_ff_ns", "key_norm": "key_norm", "query_norm": "query_norm",
 }  # fmt: skip
 
 
@@ -162,7 +163,15 @@ def _tensors(file: ModelFile, model: ModelConfig, weights: str) -> list[SbsTenso
     parts: dict[str, list[TensorView]] = {name: [view] for name, view in views.items()}
     for layer in range(model.num_layers):
         _split_and_join(parts, f"layers.{layer}.", model)
-    return [_tensor(name, pieces, weights) for name, pieces in parts.items()]
+    return [_tensor(name, parts[name], weights) for name in sorted(parts, key=_order)]
+
+
+def _order(name: str) -> tuple[int, int]:
+    """Where a tensor stands in the file: what belongs to no layer first, then layer by layer."""
+    if not name.startswith("layers."):
+        return -1, ("embedding", "final_norm").index(name)
+    _, layer, base = name.split(".")
+    return int(layer), list(_NAMES).index(base)
 
 
 def _split_and_join(parts: dict[str, list[TensorView]], prefix: str, model: ModelConfig) -> None:
@@ -209,7 +218,7 @@ def _tensor(name: str, parts: list[TensorView], weights: str) -> SbsTensor:
 
     def encode() -> tuple[float, Iterator[bytes | memoryview]]:
         if same:
-            return parts[0].scale, (view.data for view in parts)
+            return parts[0].scale, (piece for view in parts for piece in _pieces(view.data))
         return _encoded(parts, kind)
 
     return SbsTensor(_file_name(name), kind, rows, cols, encode)
@@ -231,6 +240,10 @@ def _file_name(name: str) -> str:
         return {"embedding": "c_embedding", "final_norm": "c_final_norm"}[name]
     _, layer, base = name.split(".")
     return f"{_NAMES[base]}_{layer}"
+
+
+def _pieces(data: memoryview) -> Iterator[memoryview]:
+    return (data[at : at + CHUNK_BYTES] for at in range(0, len(data), CHUNK_BYTES))
 
 
 def _encoded(parts: list[TensorView], kind: str) -> tuple[float, Iterator[bytes | memoryview]]:

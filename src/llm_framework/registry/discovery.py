@@ -187,8 +187,8 @@ def _kind(info: ModelInfo) -> str:
 # ---------------------------------------------------------------------------------------------------------- one file
 def _found_file(path: Path) -> Iterator[FoundModel]:
     suffix = path.suffix.lower()
-    if suffix not in (".sbs", ".gguf"):
-        return
+    if suffix not in (".sbs", ".gguf") or path.name.lower().startswith("mmproj"):
+        return  # mmproj: the vision tower of the model beside it
     stem, files = path.stem.lower(), [path]
     if suffix == ".gguf" and (match := _SPLIT_GGUF.search(stem)):
         if int(match.group(1)) != 1:

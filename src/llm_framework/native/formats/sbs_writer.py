@@ -25,6 +25,9 @@ from .sbs import (
 PAGE = 65536  # a file is a whole number of these
 MAX_KEY = 16
 
+# gemma.cpp lists these in every config: the tensors that had scales before 2025.
+_SCALED = ("att_ein", "qkv_ein", "gr_lin_x_w", "gr_lin_y_w", "gr_lin_out_w", "gr_gate_w", "gating_ein", "linear_w")
+
 Report = Callable[[int], None]  # bytes written since the last call
 
 
@@ -135,14 +138,15 @@ def config_record(config: SbsConfig, kinds: set[str]) -> bytes:
         float(config.final_softcap), int(config.absolute_pe), 0, config.query_scale, len(config.layers),
         b"".join(map(_layer_record, config.layers)), len(config.attention_window_sizes),
         struct.pack(f"<{len(config.attention_window_sizes)}I", *config.attention_window_sizes), 1,
-        _record(0, 0, 0, 14, 224, 0, 1), 1, first, second, 0,
+        _record(0, 0, 0, 14, 224, 0, 1), 1, first, second, len(_SCALED), b"".join(map(_string, _SCALED)),
     )  # fmt: skip
 
 
 def _layer_record(layer: SbsLayer) -> bytes:
+    # the word before post_norm is about the checkpoint a file was made from; gemma.cpp sets it for Gemma 3 alone
     return _record(
         layer.model_dim, 0, layer.ffn_dim, layer.num_heads, layer.num_kv_heads, layer.head_dim, 0,
-        int(layer.ffn_biases), 0, 0, int(layer.post_norm), layer.type, layer.activation, layer.post_qk,
+        int(layer.ffn_biases), 0, int(layer.qk_norm), int(layer.post_norm), layer.type, layer.activation, layer.post_qk,
         int(layer.qk_norm),
     )  # fmt: skip
 
