@@ -337,8 +337,8 @@ class Scheduler:
     def _too_late(self, generation: Generation) -> RequestTimeoutError:
         left = max(0.0, (generation.deadline or 0.0) - time.monotonic())
         message = (
-            f"{self._name} cannot read {len(generation.pending)} tokens and answer within the {left:.2g} s that are left; "
-            "give a longer timeout, or a shorter prompt"
+            f"{self._name} cannot read {len(generation.pending)} tokens and answer within the {left:.2g} s "
+            "that are left; give a longer timeout, or a shorter prompt"
         )
         error = RequestTimeoutError(message, limit="total", seconds=left, model=self._name)
         error.retryable = False
