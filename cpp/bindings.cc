@@ -423,6 +423,21 @@ class PyModel {
     return work(*engine_);
   }
 
+  // The same for work of microseconds, where giving up the GIL could cost far more: whoever takes it keeps it for
+  // milliseconds. Only where somebody computes is it given up.
+  template <typename Work>
+  auto LockedBriefly(const Work& work) {
+    CheckProcess();
+    {
+      const std::unique_lock lock(mutex_, std::try_to_lock);
+      if (lock.owns_lock()) {
+        if (engine_ == nullptr) throw std::invalid_argument("the model is closed");
+        return work(*engine_);
+      }
+    }
+    return Locked(work);
+  }
+
   void Close() {
     if (getpid() != process_) {
       (void)engine_.release();  // its threads are not in this process: nothing to join
@@ -468,7 +483,7 @@ struct PySequence {
     const int to = ToInt32(length, "length");
     auto fork = std::make_shared<PySequence>(
         model, static_cast<int>(ToInt(capacity, "capacity", std::max(to, 1), model->config().max_seq_len)));
-    const bool held = model->Locked([&](Engine&) {
+    const bool held = model->LockedBriefly([&](Engine&) {
       CheckLength(to);
       return fork->cache.Share(cache, to);
     });
@@ -476,7 +491,7 @@ struct PySequence {
   }
 
   int Shortest() {
-    return model->Locked([&](Engine&) { return cache.shortest(); });
+    return model->LockedBriefly([&](Engine&) { return cache.shortest(); });
   }
 
   void CheckLength(int to) const {
@@ -661,8 +676,8 @@ void BindModel(py::module_& m) {
       .def("truncate", &PySequence::Truncate, py::arg("length"))
       .def_property_readonly("shortest", &PySequence::Shortest)
       .def("fork", &PySequence::Fork, py::arg("length"), py::arg("capacity"))
-      .def("hold", [](PySequence& s) { return s.model->Locked([&](Engine&) { return s.cache.Hold(); }); })
-      .def("release", [](PySequence& s) { return s.model->Locked([&](Engine&) { return s.cache.Release(); }); })
+      .def("hold", [](PySequence& s) { return s.model->LockedBriefly([&](Engine&) { return s.cache.Hold(); }); })
+      .def("release", [](PySequence& s) { return s.model->LockedBriefly([&](Engine&) { return s.cache.Release(); }); })
       .def("clear", [](PySequence& s) {
         s.model->Locked([&](Engine&) {
           s.CheckNotHeld();
@@ -678,7 +693,7 @@ void BindModel(py::module_& m) {
       .def("new_sequence",
            [](const std::shared_ptr<PyModel>& model, const py::object& capacity) {
              const auto tokens = static_cast<int>(ToInt(capacity, "capacity", 1, model->config().max_seq_len));
-             model->Locked([](Engine&) {});  // throws if closed
+             model->LockedBriefly([](Engine&) {});  // throws if closed
              return std::make_shared<PySequence>(model, tokens);
            },
            py::arg("capacity"))

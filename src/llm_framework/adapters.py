@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import ConfigurationError, InvalidRequestError, LLMFrameworkError
+from .errors import ConfigurationError, InvalidRequestError, LLMFrameworkError, StructuredOutputError
 from .types import GenerationConfig, InferenceRequest
 
 if TYPE_CHECKING:
@@ -63,6 +63,23 @@ def check_options(options: Mapping[str, Any], known: frozenset[str] = frozenset(
         if name not in _CALL_OPTIONS and name not in known:
             names = ", ".join(sorted(_CALL_OPTIONS))
             raise InvalidRequestError(f"{name!r} is not an option of a call; options are {names}")
+
+
+async def completions(framework: LLMFramework, prompt: Any, options: Mapping[str, Any], number: int) -> list[Any]:
+    """`number` answers to one prompt, asked for at the same time. With a seed each has its own: the seed, and those
+    after it. A malformed answer stands as its `StructuredOutputError` in its place; other errors are raised."""
+    from .engine.batch import gather_in_order
+
+    async def one(index: int) -> Any:
+        seed = options.get("seed")
+        own = {**options, "seed": seed + index} if seed is not None else options
+        try:
+            return await framework.generate(prompt, **own)
+        except StructuredOutputError as error:
+            return error
+
+    functions = [functools.partial(one, index) for index in range(number)]
+    return await gather_in_order(functions, max_concurrency=number)
 
 
 def model_info(framework: LLMFramework, name: str | None) -> ModelInfo | None:

@@ -23,6 +23,7 @@ from llm_framework.errors import InvalidRequestError, StructuredOutputError, Uns
 from llm_framework.redaction import redact_value
 from llm_framework.registry import find_well_known
 from llm_framework.secrets import remember_settings
+from llm_framework.sync import run
 from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
 
 from . import messages as translate
@@ -32,7 +33,7 @@ from .structured import StructuredOutputModel
 
 # Fields that are options of a call; the rest of the model's fields say who answers it.
 _OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
-_ALSO_TAKEN = frozenset(("model", "stream", "response_format", "parallel_tool_calls", "strict"))
+_ALSO_TAKEN = frozenset(("model", "n", "stream", "response_format", "parallel_tool_calls", "strict"))
 
 
 class _Call(NamedTuple):
@@ -42,6 +43,7 @@ class _Call(NamedTuple):
     prompt: list[Message]
     options: dict[str, Any]
     one_tool_call: bool
+    number: int
 
 
 class FrameworkChatModel(StructuredOutputModel):
@@ -88,6 +90,9 @@ class FrameworkChatModel(StructuredOutputModel):
     """How often the framework repeats a failed request. LangChain's `with_retry` multiplies with it."""
     fallbacks: list[str] | None = None
     """Models to ask, in order, when this one fails before its first token."""
+    n: int = Field(default=1, ge=1, le=128)
+    """How many answers to give to each prompt; a stream has one. A local model reads the prompt once for all, but where
+    a seed is given: each answer has a seed of its own then, and draws what it draws alone."""
     streaming: bool = False
     """Whether `invoke` streams too, so that callbacks see each token."""
     api_key: SecretStr | None = Field(default=None, repr=False)
@@ -211,11 +216,13 @@ class FrameworkChatModel(StructuredOutputModel):
     ) -> ChatResult:
         with translated_errors():
             call = self._call(messages, stop, kwargs)
+            if call.number > 1:
+                return _chat_result(run(_answers, call), call)
             try:
                 response = call.framework.sync.generate(call.prompt, **call.options)
             except StructuredOutputError as error:
                 response = _answer_of(error)
-        return _chat_result(response, call)
+        return _chat_result([response], call)
 
     async def _agenerate(
         self,
@@ -226,11 +233,7 @@ class FrameworkChatModel(StructuredOutputModel):
     ) -> ChatResult:
         with translated_errors():
             call = self._call(messages, stop, kwargs)
-            try:
-                response = await call.framework.generate(call.prompt, **call.options)
-            except StructuredOutputError as error:
-                response = _answer_of(error)
-        return _chat_result(response, call)
+            return _chat_result(await _answers(call), call)
 
     def _stream(
         self,
@@ -286,7 +289,10 @@ class FrameworkChatModel(StructuredOutputModel):
         if one_tool_call and specs:  # a provider that can is told; of others, the first call is kept
             options["metadata"] = {**(options.get("metadata") or {}), "parallel_tool_calls": False}
         given = {key: value for key, value in options.items() if value not in (None, [], ())}
-        return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call)
+        number = kwargs.get("n") or self.n
+        if not isinstance(number, int) or number < 1:
+            raise InvalidRequestError(f"n is {number!r}; it is how many answers to give, at least 1")
+        return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call, number)
 
     def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:
         key = self.api_key.get_secret_value() if self.api_key else None
@@ -363,13 +369,23 @@ class FrameworkChatModel(StructuredOutputModel):
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
-def _chat_result(response: InferenceResponse, call: _Call) -> ChatResult:
+async def _answers(call: _Call) -> list[InferenceResponse]:
+    answers = await adapters.completions(call.framework, call.prompt, call.options, call.number)
+    return [_answer_of(answer) if isinstance(answer, StructuredOutputError) else answer for answer in answers]
+
+
+def _chat_result(responses: Sequence[InferenceResponse], call: _Call) -> ChatResult:
+    generations = [ChatGeneration(message=_message(response, call)) for response in responses]
+    return ChatResult(generations=generations, llm_output={"model_name": responses[0].model})
+
+
+def _message(response: InferenceResponse, call: _Call) -> AIMessage:
     message = translate.to_ai_message(response)
     if call.one_tool_call:
         first = [call.id for call in response.tool_calls[:1]]
         message.tool_calls = [call for call in message.tool_calls if call["id"] in first]
         message.invalid_tool_calls = [call for call in message.invalid_tool_calls if call["id"] in first]
-    return ChatResult(generations=[ChatGeneration(message=message)], llm_output={"model_name": response.model})
+    return message
 
 
 def _generation_chunk(chunk: Chunk, call: _Call) -> ChatGenerationChunk | None:

@@ -1,8 +1,8 @@
 """From logits to a token with torch, on whatever device the logits are: the same rules as our own engine's sampler.
 
-The order: log-probabilities are those of the model, before anything below. Then penalties and bias, the mask,
-the end tokens, temperature, top-k, top-p, min-p. The n-th draw uses the n-th number of the seed's own sequence, so it depends on
-nothing but the seed, the settings, the tokens so far and the logits.
+The order: log-probabilities are those of the model, before anything below. Then penalties and bias, the mask, the end
+tokens, temperature, top-k, top-p, min-p. The n-th draw uses the n-th number of the seed's own sequence, so it depends
+on nothing but the seed, the settings, the tokens so far and the logits.
 """
 
 from __future__ import annotations

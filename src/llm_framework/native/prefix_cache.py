@@ -51,14 +51,15 @@ def common_length(a: bytes, b: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A text that was read, and the sequence that holds it, which does not change any more."""
+    """A text that was read, and the sequence that holds it, which does not change any more; `shortest` is its own."""
 
     text: bytes
     sequence: Keepable
+    shortest: int
 
     def serves_all_of(self, other: Entry) -> bool:
         """Whether whatever could go on from `other` can go on from this one."""
-        return self.sequence.shortest <= other.sequence.shortest and self.text.startswith(other.text)
+        return self.shortest <= other.shortest and self.text.startswith(other.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class PrefixCache:
             length = min(common_length(entry.text, text), most)
             if length < max(MIN_SHARED, longest):
                 continue
-            if length >= entry.sequence.shortest:
+            if length >= entry.shortest:
                 found, longest = entry, length
             else:
                 branch = max(branch, length)
@@ -107,7 +108,7 @@ class PrefixCache:
 
     def keep(self, tokens: Sequence[int], sequence: Keepable) -> None:
         """Keep a sequence, which holds `tokens`. Texts that it makes superfluous go."""
-        entry = Entry(text_key(tokens), sequence)
+        entry = Entry(text_key(tokens), sequence, sequence.shortest)
         if not self.max_bytes or len(entry.text) < _WIDTH * MIN_SHARED:
             return
         for known in list(self._entries.values()):

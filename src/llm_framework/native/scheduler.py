@@ -22,6 +22,7 @@ from ..errors import ProviderUnavailableError, RequestTimeoutError
 from ..logs import get_logger
 from .drafts import MAX_DRAFTS, MAX_ROWS, DraftCost
 from .generation import Delivery, Generation, Sampled, advance, advance_all, drawn
+from .interval import quick_turns
 from .policy import PrefillBudget, Slot, plan_step, with_drafts
 from .sharing import PrefixSharing
 from .turns import ConstraintThreads
@@ -164,6 +165,7 @@ class Scheduler:
 
     # The thread's side.
     def _run(self) -> None:
+        quick_turns.enter()
         try:
             while self._admit():
                 self._hand_out(self._constraints.settle(self._active))
@@ -171,6 +173,7 @@ class Scheduler:
                 if slots:
                     self._hand_out(self._timed_step(slots))
         finally:
+            quick_turns.leave()
             self._constraints.close()
             self._fail_all()
 
@@ -225,7 +228,9 @@ class Scheduler:
                 self._count_active()
                 if state.closed or self._active:
                     break
+                quick_turns.leave()
                 self._changed.wait()
+                quick_turns.enter()
             return not state.closed
 
     def _drop_cancelled(self) -> None:
@@ -337,8 +342,8 @@ class Scheduler:
     def _too_late(self, generation: Generation) -> RequestTimeoutError:
         left = max(0.0, (generation.deadline or 0.0) - time.monotonic())
         message = (
-            f"{self._name} cannot read {len(generation.pending)} tokens and answer within the {left:.2g} s that are left; "
-            "give a longer timeout, or a shorter prompt"
+            f"{self._name} cannot read {len(generation.pending)} tokens and answer within the {left:.2g} s "
+            "that are left; give a longer timeout, or a shorter prompt"
         )
         error = RequestTimeoutError(message, limit="total", seconds=left, model=self._name)
         error.retryable = False

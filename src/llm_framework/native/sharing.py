@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..logs import get_logger
 from .generation import Generation
 from .prefix_cache import MIN_SHARED, PrefixCache, common_length
+
+_log = get_logger(__name__)
 
 
 class PrefixSharing:
@@ -28,6 +31,14 @@ class PrefixSharing:
         if not generation.reuses:
             generation.looked_up = True
             return True
+        try:
+            return self._begin(generation, active)
+        except Exception as error:  # no memory, say: the prompt is read as if nothing were kept
+            self._give_up(error)
+            generation.looked_up = True
+            return True
+
+    def _begin(self, generation: Generation, active: Sequence[Generation]) -> bool:
         found = self.cache.find(generation.text)
         leader, shared = _leader(generation, active)
         if leader is not None and shared >= found.length + MIN_SHARED:
@@ -60,14 +71,25 @@ class PrefixSharing:
         if sequence is None or not self.cache.max_bytes or sequence.length != generation.length:
             return
         tokens = generation.tokens[: generation.length]
-        # An answer that ended among guesses that came true has read further than it goes.
-        if len(tokens) == sequence.length or sequence.truncate(len(tokens)):
-            self.cache.keep(tokens, sequence)
+        try:
+            # An answer that ended among guesses that came true has read further than it goes.
+            if len(tokens) == sequence.length or sequence.truncate(len(tokens)):
+                self.cache.keep(tokens, sequence)
+        except Exception as error:
+            self._give_up(error)
 
     def _keep_fork(self, generation: Generation, length: int) -> None:
-        fork = generation.sequence.fork(length, max(length, 1))
-        if fork is not None:
-            self.cache.keep(generation.tokens[:length], fork)
+        try:
+            fork = generation.sequence.fork(length, length)
+            if fork is not None:
+                self.cache.keep(generation.tokens[:length], fork)
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        """Keeping is a help, and its failure no request's: let go of what is kept, and go on."""
+        _log.warning("texts that were read could not be kept: %s: %s", type(error).__name__, error)
+        self.cache.clear()
 
 
 def _reads(generation: Generation) -> bool:

@@ -67,6 +67,7 @@ def test_blocking_forms_work_inside_a_running_loop(model: FrameworkChatModel) ->
 
 async def test_usage_is_the_same_streamed_and_whole(model: FrameworkChatModel) -> None:
     """Usage stands on exactly one chunk, and equals that of `invoke`."""
+    await model.ainvoke("hello")  # from here on what was read before is the same
     whole = await model.ainvoke("hello")
     chunks = [chunk async for chunk in model.astream("hello")]
     assert [chunk.usage_metadata for chunk in chunks if chunk.usage_metadata] == [whole.usage_metadata]
@@ -244,3 +245,18 @@ def test_an_answer_keeps_to_a_grammar(model: FrameworkChatModel) -> None:
     ):
         answer = asked.invoke("hello", **({"response_format": form} if asked is model else {}))
         assert answer.tool_calls or re.fullmatch(r"\[[a-z]{3,6}(; [a-z]{3,6})*\]", answer.text)
+
+
+async def test_n_answers_to_one_prompt(model: FrameworkChatModel) -> None:
+    """`n` gives as many answers; the prompt is read once, and each seed draws its own answer again."""
+    asked = [[HumanMessage("Tell me about rivers.")]]
+    sampling = FrameworkChatModel(temperature=4.0, max_tokens=12, n=3)
+    answers = (await sampling.agenerate(asked)).generations[0]
+    assert len(answers) == 3
+    cached = [answer.message.usage_metadata["input_token_details"]["cache_read"] for answer in answers[1:]]
+    assert all(cached)
+    seeded = [sampling.generate(asked, n=2, seed=5).generations[0] for _ in range(2)]
+    assert [answer.text for answer in seeded[0]] == [answer.text for answer in seeded[1]]
+    assert seeded[0][0].text != seeded[0][1].text
+    with pytest.raises(ValueError, match="at least 1"):
+        model.invoke("hi", n=-2)
