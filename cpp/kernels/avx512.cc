@@ -861,6 +861,7 @@ long BF16Dots(long rounds) {
 
 constexpr KernelTable kTable = {
     .isa = "avx512",
+    .packs = true,
     .matmul = {MatMulFor<F32Weights, false>(), MatMulFor<F16Weights, false>(), MatMulFor<BF16Weights, false>(),
                MatMulFor<SFPWeights, false>(), LLMFW_GROUPED, avx512::kQ8PMatMul, avx512::kQ4PMatMul},
     .matmul_exact = {MatMulFor<F32Weights, false>(), MatMulFor<F16Weights, false>(), MatMulFor<BF16Weights, true>(),

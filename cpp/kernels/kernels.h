@@ -26,6 +26,7 @@ using DotsKernel = long (*)(long rounds);
 
 struct KernelTable {
   const char* isa;
+  bool packs;  // whether products are faster with packed weights (q8p, q4p) than with the files' q8_0 and q4_0
   MatMulKernel matmul[kNumWeightTypes];
   // The same, and activations are not rounded more than with few rows, however many there are. The kernels for many rows
   // take up to twice the time for it.
@@ -56,6 +57,12 @@ struct KernelTable {
 };
 
 const KernelTable& ScalarKernels();
+#if defined(LLMFW_HAVE_AVX2)
+const KernelTable& Avx2Kernels();  // needs avx2, fma, f16c
+#endif
+#if defined(LLMFW_HAVE_NEON)
+const KernelTable& NeonKernels();  // needs dotprod
+#endif
 #if defined(LLMFW_HAVE_AVX512)
 const KernelTable& Avx512Kernels();  // needs avx512 f, bw, vl, dq, vbmi, bf16, vnni
 #endif

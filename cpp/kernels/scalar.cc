@@ -169,6 +169,7 @@ long NoDots(long /*rounds*/) { return -1; }
 
 constexpr KernelTable kTable = {
     .isa = "scalar",
+    .packs = false,
     .matmul = LLMFW_FOR_ALL_TYPES(kMatMul),
     .matmul_exact = LLMFW_FOR_ALL_TYPES(kMatMul),
     .decode_row = DecodeRow,
