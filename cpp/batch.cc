@@ -1,7 +1,6 @@
 #include "batch.h"
 
 #include <algorithm>
-#include <exception>
 
 namespace llmfw {
 namespace {
@@ -38,7 +37,7 @@ void Engine::RunPass(std::span<const Chunk> chunks, int m) {
   for (const Chunk& chunk : chunks) chunk.cache->Advance(static_cast<int>(chunk.tokens.size()));
 }
 
-std::vector<std::vector<Sampled>> Engine::Step(std::span<const StepRow> rows) {
+std::vector<RowResult> Engine::Step(std::span<const StepRow> rows) {
   const auto dim = static_cast<size_t>(config().model_dim);
   size_t num_sampled = 0;
   for (const StepRow& row : rows) num_sampled += row.num_sampled();
@@ -63,16 +62,15 @@ std::vector<std::vector<Sampled>> Engine::Step(std::span<const StepRow> rows) {
       chunk_token = 0;
     }
   }
-  std::vector<std::vector<Sampled>> results(rows.size());
+  std::vector<RowResult> results(rows.size());
   SampleRows(rows, results);
   return results;
 }
 
 // hidden_ holds the states of all rows' sampled positions.
-void Engine::SampleRows(std::span<const StepRow> rows, std::vector<std::vector<Sampled>>& results) {
+void Engine::SampleRows(std::span<const StepRow> rows, std::vector<RowResult>& results) {
   const auto vocab = static_cast<size_t>(config().vocab_size);
   const float* hidden = hidden_.data();
-  std::vector<std::exception_ptr> errors(rows.size());
   for (size_t begin = 0; begin < rows.size();) {
     size_t end = begin;
     std::vector<size_t> first_logits;  // of each row, in rows of logits_
@@ -91,20 +89,17 @@ void Engine::SampleRows(std::span<const StepRow> rows, std::vector<std::vector<S
       const size_t i = begin + static_cast<size_t>(part);
       const size_t at = first_logits[static_cast<size_t>(part)];
       try {  // an exception must not leave a pool thread
-        SampleRow(rows[i], logits_.data() + at * vocab, scratch_.data() + at * 2 * vocab, results[i]);
+        SampleRow(rows[i], logits_.data() + at * vocab, scratch_.data() + at * 2 * vocab, results[i].drawn);
       } catch (...) {
-        errors[i] = std::current_exception();
+        results[i].error = std::current_exception();
       }
     });
     begin = end;
   }
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].num_drafts == 0) continue;
-    const int guessed_right = std::max(0, static_cast<int>(results[i].size()) - 1);
+    const int guessed_right = std::max(0, static_cast<int>(results[i].drawn.size()) - 1);
     rows[i].cache->Truncate(rows[i].cache->length() - rows[i].num_drafts + guessed_right);
-  }
-  for (const std::exception_ptr& error : errors) {
-    if (error) std::rethrow_exception(error);
   }
 }
 

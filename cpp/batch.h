@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,12 @@ struct StepRow {
   size_t num_sampled() const { return sampler == nullptr ? 0 : static_cast<size_t>(num_drafts) + 1; }
 };
 
+// What a row of a step drew: nothing without a sampler; where sampling failed, what was drawn before, and the error.
+struct RowResult {
+  std::vector<Sampled> drawn;
+  std::exception_ptr error;
+};
+
 // A row with so many guesses still fits into what is sampled at a time.
 inline constexpr int kMaxDrafts = 31;
 
@@ -38,9 +45,10 @@ class Engine {
   const KernelTable& kernels() const { return ops_.kernels(); }
   int num_threads() const { return ops_.num_threads(); }
 
-  // The drawn tokens of each row, none for rows without a sampler. Each cache in one row only, with room for the tokens.
-  // Where sampling throws, the sequences hold their tokens nevertheless, and no guesses.
-  std::vector<std::vector<Sampled>> Step(std::span<const StepRow> rows);
+  // Each cache in one row only, with room for the tokens. Where a row's sampling fails (its logits are not finite, or
+  // none of them may be drawn), the others' goes on, and its sequence holds its tokens nevertheless, and no guess that
+  // was not drawn.
+  std::vector<RowResult> Step(std::span<const StepRow> rows);
 
   // Appends `tokens` and writes the logits after each of them to logits[tokens.size(), V].
   void Logits(KVCache& cache, std::span<const int> tokens, float* logits);
@@ -48,7 +56,7 @@ class Engine {
  private:
   int AddChunks(std::span<const StepRow> rows, size_t& row, size_t& token, std::vector<Chunk>& chunks) const;
   void RunPass(std::span<const Chunk> chunks, int m);
-  void SampleRows(std::span<const StepRow> rows, std::vector<std::vector<Sampled>>& results);
+  void SampleRows(std::span<const StepRow> rows, std::vector<RowResult>& results);
   void SampleRow(const StepRow& row, const float* logits, float* scratch, std::vector<Sampled>& drawn) const;
 
   Gemma model_;

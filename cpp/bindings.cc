@@ -595,6 +595,41 @@ std::vector<PySampled> Following(const PySampled& sampled) {
   return following;
 }
 
+std::optional<PySampled> WhatWasDrawn(RowResult result) {
+  return result.drawn.empty() ? std::nullopt : std::optional<PySampled>(std::move(result.drawn));
+}
+
+std::string MessageOf(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return exception.what();
+  }
+}
+
+constexpr char kModuleName[] = "llm_framework.native._native";
+constexpr char kRowsFailed[] = "RowsFailed";
+
+// The exception that carries what the other rows drew.
+[[noreturn]] void RaiseRowsFailed(std::vector<RowResult> results) {
+  py::list rows;
+  std::string message;
+  for (RowResult& result : results) {
+    if (result.error == nullptr) {
+      rows.append(WhatWasDrawn(std::move(result)));
+      continue;
+    }
+    const std::string reason = MessageOf(result.error);
+    if (message.empty()) message = reason;
+    rows.append(reason);
+  }
+  const py::object type = py::module_::import(kModuleName).attr(kRowsFailed);
+  const py::object error = type(message);
+  error.attr("rows") = rows;
+  PyErr_SetObject(type.ptr(), error.ptr());
+  throw py::error_already_set();
+}
+
 std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows) {
   std::vector<StepRow> step_rows;
   std::vector<const KVCache*> caches;
@@ -609,17 +644,19 @@ std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<s
   }
   CheckAllDiffer(std::move(caches), "a sequence");
   CheckAllDiffer(std::move(samplers), "a sampler");
-  return model.Locked([&](Engine& engine) {
+  std::vector<RowResult> results = model.Locked([&](Engine& engine) {
     for (const auto& row : rows) {
       row->sequence->CheckNotHeld();
       CheckRoom(row->sequence->cache, row->tokens.size());
     }
-    std::vector<std::optional<PySampled>> sampled;
-    for (std::vector<Sampled>& drawn : engine.Step(step_rows)) {
-      sampled.push_back(drawn.empty() ? std::nullopt : std::optional<PySampled>(std::move(drawn)));
-    }
-    return sampled;
+    return engine.Step(step_rows);
   });
+  if (std::any_of(results.begin(), results.end(), [](const RowResult& row) { return row.error != nullptr; })) {
+    RaiseRowsFailed(std::move(results));
+  }
+  std::vector<std::optional<PySampled>> sampled;
+  for (RowResult& result : results) sampled.push_back(WhatWasDrawn(std::move(result)));
+  return sampled;
 }
 
 py::array_t<float> PyLogits(PyModel& model, PySequence& sequence, const py::iterable& tokens) {
@@ -737,6 +774,8 @@ PYBIND11_MODULE(_native, m) {
   m.def("read_bandwidth", &ReadBandwidth, py::arg("num_bytes"), py::arg("num_threads") = 0,
         py::call_guard<py::gil_scoped_release>());
   m.def("dot_peak", &PyDotPeak, py::arg("type"), py::arg("num_threads") = 0);
+  m.attr(kRowsFailed) = py::reinterpret_steal<py::object>(
+      PyErr_NewException((std::string(kModuleName) + "." + kRowsFailed).c_str(), PyExc_RuntimeError, nullptr));
   BindModel(m);
   BindSampling(m);
 }

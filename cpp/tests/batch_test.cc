@@ -267,11 +267,11 @@ class ModelTest {
       rows.push_back({&caches.emplace_back(config_, kCapacity), prompt, &samplers.emplace_back(AllLogprobs()), nullptr});
     }
     rows[2].sampler = nullptr;
-    const std::vector<std::vector<Sampled>> together = engine_.Step(rows);
+    const std::vector<RowResult> together = engine_.Step(rows);
     for (size_t i = 0; i < rows.size(); ++i) {
       CHECK(caches[i].length() == static_cast<int>(prompts[i].size()));
-      CHECK(together[i].size() == (i == 2 ? 0 : 1));
-      if (i != 2) CHECK(Near(Logprobs(together[i]), Alone(prompts[i]), tolerance_));
+      CHECK(together[i].drawn.size() == (i == 2 ? 0 : 1));
+      if (i != 2) CHECK(Near(Logprobs(together[i].drawn), Alone(prompts[i]), tolerance_));
     }
   }
 
@@ -294,7 +294,7 @@ class ModelTest {
     KVCache cache(config_, kCapacity);
     Sampler sampler(AllLogprobs());
     const StepRow row{&cache, prompt, &sampler, nullptr};
-    return Logprobs(engine_.Step({&row, 1}).at(0));
+    return Logprobs(engine_.Step({&row, 1}).at(0).drawn);
   }
 
   static SamplerSettings Wild() {
@@ -327,7 +327,7 @@ class ModelTest {
       const auto num_drafts = static_cast<int>(tokens.size() - prompt.size());
       const std::vector<int> beside = Tokens(500, 12);
       const std::vector<StepRow> rows{{&other, beside, &any, nullptr}, {&drafted, tokens, &draws, nullptr, num_drafts}};
-      const std::vector<Sampled> drawn = engine_.Step(rows)[1];
+      const std::vector<Sampled> drawn = engine_.Step(rows)[1].drawn;
       CHECK(drawn.size() == num_right + 1);
       for (size_t i = 0; i < drawn.size(); ++i) CHECK(drawn[i].token == text[prompt.size() + i]);
       CHECK(drafted.length() == static_cast<int>(prompt.size() + num_right));
@@ -337,7 +337,7 @@ class ModelTest {
 
   int DrawOne(KVCache& cache, Sampler& sampler, std::span<const int> tokens) {
     const StepRow row{&cache, tokens, &sampler, nullptr};
-    return engine_.Step({&row, 1}).at(0).at(0).token;
+    return engine_.Step({&row, 1}).at(0).drawn.at(0).token;
   }
 
   void ClearedIsFresh() {

@@ -333,6 +333,29 @@ def test_logits_that_are_not_finite_are_an_error(value: float) -> None:
     assert bad.step([_native.Row(sequence, [0], None)]) == [None]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_fails_alone(value: float) -> None:
+    """Where one row of a step produces NaN or infinity, the others' tokens are in the error, and all can go on."""
+    tensors = make_tensors(np.random.default_rng(0), 0.2)
+    embedding = np.frombuffer(tensors["embedding"][0], np.float32).reshape(VOCAB, DIM).copy()
+    good = embedding.copy()
+    embedding[1] = value
+    tensors |= {"embedding": as_tensor(embedding), "lm_head": as_tensor(good)}
+    model = _native.Model(make_config(), tensors, num_threads=2)
+    sequences = [model.new_sequence(8) for _ in range(3)]
+
+    def rows(*tokens: int) -> list[Any]:
+        return [_native.Row(s, [t], _native.Sampler(seed=3)) for s, t in zip(sequences, tokens, strict=True)]
+
+    alone = [model.step([_native.Row(model.new_sequence(8), [t], _native.Sampler(seed=3))])[0].token for t in (0, 2)]
+    with pytest.raises(_native.RowsFailed, match="not finite") as raised:
+        model.step(rows(0, 1, 2))
+    first, failed, last = raised.value.rows
+    assert [first.token, last.token] == alone
+    assert "not finite" in failed
+    assert [sequence.length for sequence in sequences] == [1, 1, 1]
+
+
 def test_no_token_left_is_an_error(fixed: Any) -> None:
     """Where bias forbids all that the mask allows, RuntimeError says so."""
     with pytest.raises(RuntimeError, match="no token"):

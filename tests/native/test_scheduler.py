@@ -302,6 +302,22 @@ async def test_a_waiting_request_can_be_cancelled(scheduler: Scheduler, gate: Ga
     assert queued.times.admitted == 0
 
 
+async def test_a_row_without_a_token_fails_alone(scheduler: Scheduler, gate: Gate, model: NativeModel) -> None:
+    """A request for which no token can be sampled ends with a typed error; those of the same step lose nothing."""
+    alone = await tokens(submit(scheduler, max_tokens=6))
+    running = submit(scheduler, (2, 7), max_tokens=LONG)
+    await gate.closed()
+    nothing = {token: float("-inf") for token in range(model.config.vocab_size)}
+    bad = scheduler.submit((2, 8), Sampler(0, temperature=0.0, logit_bias=nothing), max_tokens=3)
+    good = submit(scheduler, max_tokens=6)
+    gate.opened.set()
+    with pytest.raises(ProviderUnavailableError, match="no token"):
+        await tokens(bad)
+    assert await tokens(good) == alone
+    assert not running.cancelled
+    running.cancel()
+
+
 async def test_cancel_after_the_end_does_nothing(scheduler: Scheduler) -> None:
     """A request that has ended can be cancelled, and its tokens can still be read."""
     generation = submit(scheduler, max_tokens=3)

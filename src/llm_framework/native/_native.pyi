@@ -18,6 +18,15 @@ from numpy.typing import NDArray
 # A tensor is (buffer, type, rows, cols, scale): packed row-major [rows, cols], the true value is decoded * scale.
 Tensor = tuple[Any, str, int, int, float]
 
+class RowsFailed(RuntimeError):
+    """Rows of a step whose token could not be sampled: logits that are not finite, or none of which may be drawn.
+
+    `rows` has for each row of the step what `step` returns for it or, where it failed, a sentence that says why. Every
+    sequence holds its row's tokens (but no drafts that were not drawn).
+    """
+
+    rows: list[Sampled | str | None]
+
 def cpu_isas() -> list[str]:
     """The kernel tables this processor can run, slowest first: "scalar", then "avx512"."""
 
@@ -76,7 +85,10 @@ class Model:
 
     def step(self, rows: Seq[Row]) -> list[Sampled | None]:
         """One pass over the weights: append each row's tokens to its sequence; where the row has a sampler, sample the
-        token that follows. A sequence may stand in one row only. One caller at a time."""
+        token that follows. A sequence may stand in one row only. One caller at a time.
+
+        Raises `RowsFailed` where a row's token cannot be sampled; the others' are in it.
+        """
 
     def logits(self, sequence: Sequence, tokens: Seq[int]) -> NDArray[np.float32]:
         """Append `tokens` and return the logits after each of them, float32 [len(tokens), V]."""

@@ -33,8 +33,9 @@ def _file_digest(path: Path) -> bytes:
     status = path.stat()
     looks = [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
     known = _remembered().get(str(path))
-    if isinstance(known, list) and known[:-1] == looks:
-        return bytes.fromhex(known[-1])
+    if isinstance(known, list) and known[:-1] == looks and isinstance(known[-1], str):
+        with contextlib.suppress(ValueError):  # not what was written there: read the file again
+            return bytes.fromhex(known[-1])
     digest = _read_digest(path, status.st_size)
     _remember(str(path), [*looks, digest.hex()])
     return digest

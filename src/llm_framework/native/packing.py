@@ -12,6 +12,7 @@ import contextlib
 import json
 import mmap
 import os
+import shutil
 import struct
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -118,20 +119,27 @@ def pack(
     folder = cache_folder() if folder is None else folder
     try:
         path = folder / f"{_key(files, tensors, plan)}.packed"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=LOCK_SECONDS):
-            found = _open_packed(path, packer.layout)
-            if found is None:
-                make_room(folder, packer.layout.num_bytes, keep=path)
-                packer.write(path)
-                found = _open_packed(path, packer.layout)
+        found = _open_packed(path, packer.layout) or _make_packed(path, packer)
         if found is not None:
-            os.utime(path)  # used now: the last to go
+            with contextlib.suppress(OSError):  # a folder that others write may still be read
+                os.utime(path)  # used now: the last to go
             return found
         _log.warning("%s cannot be read back; weights are packed in memory", path)
     except (OSError, Timeout) as error:  # Timeout: another process has been at it for ten minutes
         _log.warning("packed weights cannot be kept in %s (%s); they are packed in memory at each load", folder, error)
     return packer.in_memory()
+
+
+def _make_packed(path: Path, packer: _Packer) -> PackedWeights | None:
+    """Packs into a file at `path`, unless another process does so first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock"), timeout=LOCK_SECONDS):
+        found = _open_packed(path, packer.layout)
+        if found is None:
+            make_room(path.parent, packer.layout.num_bytes, keep=path, limit=CACHE_BYTES)
+            packer.write(path)
+            found = _open_packed(path, packer.layout)
+        return found
 
 
 @contextlib.contextmanager
@@ -156,11 +164,13 @@ def cache_folder() -> Path:
     return user_cache_path("llm-framework", appauthor=False) / "packed"
 
 
-def make_room(folder: Path, wanted: int, keep: Path, limit: int = CACHE_BYTES) -> None:
+def make_room(folder: Path, wanted: int, keep: Path, limit: int) -> None:
     """Delete what a killed process left, then the packed files used longest ago, until `wanted` bytes more fit `limit`.
 
-    Raises `OSError` where the disk has too little room.
+    Raises `OSError` where that would be too much for the limit alone, or the disk has too little room.
     """
+    if wanted > limit:
+        raise OSError(f"{wanted / 1e9:.1f} GB is more than is kept of all packed weights together")
     for unfinished in folder.glob("*.part"):
         with contextlib.suppress(OSError, Timeout), FileLock(unfinished.with_suffix(".lock"), timeout=0):
             unfinished.unlink(missing_ok=True)
@@ -173,8 +183,7 @@ def make_room(folder: Path, wanted: int, keep: Path, limit: int = CACHE_BYTES) -
         with contextlib.suppress(OSError):
             path.unlink()  # a process that has it mapped keeps it
             total -= sizes[path].st_size
-    disk = os.statvfs(folder)
-    if wanted > FREE_SHARE * disk.f_bavail * disk.f_frsize:
+    if wanted > FREE_SHARE * shutil.disk_usage(folder).free:
         raise OSError(f"{wanted / 1e9:.1f} GB would take more than half of the disk's free space")
 
 
@@ -244,7 +253,9 @@ class _Packer:
         unfinished = path.with_suffix(".part")
         try:
             with open(unfinished, "wb+") as file:
-                os.posix_fallocate(file.fileno(), 0, self.layout.num_bytes)  # a full disk shows now, not as SIGBUS
+                file.truncate(self.layout.num_bytes)
+                if hasattr(os, "posix_fallocate"):  # a full disk shows now, not as SIGBUS
+                    os.posix_fallocate(file.fileno(), 0, self.layout.num_bytes)
                 with mmap.mmap(file.fileno(), self.layout.num_bytes) as mapped:
                     mapped[: len(self.layout.header)] = self.layout.header
                     with memoryview(mapped) as view:

@@ -43,7 +43,8 @@ class Engine(Protocol):
         """An empty KV cache."""
 
     def step(self, rows: Sequence[Any]) -> Sequence[Sampled | None]:
-        """One pass over the weights. A sequence whose row failed, and that is not as it was, has another length."""
+        """One pass over the weights. A sequence whose row failed, and that is not as it was, has another length. Where
+        only some rows' tokens could not be sampled, the error has `rows`, as `_native.RowsFailed` has."""
 
 
 @dataclass(slots=True)
@@ -254,7 +255,12 @@ class Scheduler:
         try:
             sampled = self._engine.step([self._row(slot) for slot in slots])
         except Exception as error:
-            return self._after_failure(slots, error)
+            if not hasattr(error, "rows"):
+                return self._after_failure(slots, error)
+            return self._after_rows_failed(slots, error)
+        return self._advance(slots, sampled)
+
+    def _advance(self, slots: Sequence[Slot], sampled: Sequence[Sampled | None]) -> list[Delivery]:
         for slot, first in zip(slots, sampled, strict=True):
             slot.generation.length += slot.num_tokens + (len(drawn(first)) - 1 if slot.drafts else 0)
         self._prefixes.after_step(slot.generation for slot in slots)
@@ -294,6 +300,16 @@ class Scheduler:
                 deliveries += self._step([slot])
             else:
                 deliveries.append(Delivery(slot.generation, ended=True, error=self._failed(error)))
+        return deliveries
+
+    def _after_rows_failed(self, slots: Sequence[Slot], error: Any) -> list[Delivery]:
+        """Some rows' tokens could not be sampled (`_native.RowsFailed`): these requests end, the others go on."""
+        went_well = [(slot, row) for slot, row in zip(slots, error.rows, strict=True) if not isinstance(row, str)]
+        failed = [(slot, row) for slot, row in zip(slots, error.rows, strict=True) if isinstance(row, str)]
+        deliveries = self._advance([slot for slot, _ in went_well], [row for _, row in went_well])
+        for slot, reason in failed:
+            _log.warning("%s: a request failed in the engine: %s", self._name, reason)
+            deliveries.append(Delivery(slot.generation, ended=True, error=self._failed(RuntimeError(reason))))
         return deliveries
 
     def _hand_out(self, deliveries: Sequence[Delivery]) -> None:
