@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,9 +27,11 @@ VOCAB = 515  # no multiple of anything
 WINDOW = 16
 NUM_GREEDY = 24
 
-# How far float32 sums may stray, and activations rounded to bf16 (as the wide kernels do with many tokens).
+# How far float32 sums may stray; activations that are split in two bf16 (as the wide kernels do with few tokens); and
+# those rounded to one (with many), at the worst of a hundred positions.
 F32_TOLERANCE = 1e-4
-BF16_TOLERANCE = 1e-2
+SPLIT_TOLERANCE = 2e-4
+BF16_TOLERANCE = 2e-2
 
 S, G = "sliding_attention", "full_attention"
 BASE: dict[str, Any] = {
@@ -64,8 +67,9 @@ class Saved:
     folder: Path
 
     def logits(self, tokens: list[int]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            result: NDArray[np.float32] = self.model(torch.tensor([tokens])).logits[0].float().numpy()
+        with torch.no_grad():  # a tensor of rows to keep: asked for all of them, Transformers drops some on the way
+            kept = torch.arange(len(tokens))
+            result: NDArray[np.float32] = self.model(torch.tensor([tokens]), logits_to_keep=kept).logits[0].numpy()
         return result
 
     def native(self, isa: str) -> Any:
@@ -84,10 +88,13 @@ def make_model(name: str) -> Any:
 
 
 def randomise(model: Any) -> Any:
-    """What is saved, and otherwise one everywhere, differs from it."""
+    """What is one everywhere at first gets values. Those of queries and keys are small: with scores in the tens, the
+    reference's float32 angles alone would move the logits by more than the tolerance."""
     with torch.no_grad():
         for name, values in [*model.named_parameters(), *model.named_buffers()]:
-            if "norm" in name or (name.endswith(("layer_scalar", "scale")) and "embed" not in name):
+            if "q_norm" in name or "k_norm" in name:
+                values.normal_(0.5, 0.15)
+            elif "norm" in name or (name.endswith(("layer_scalar", "scale")) and "embed" not in name):
                 values.normal_(1.0, 0.3)
     return model.float().eval()
 
@@ -105,9 +112,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Save:
             folder = tmp_path_factory.mktemp(name)
             model = make_model(name)
             if bf16:
-                model = model.bfloat16()
-            model.save_pretrained(folder)
-            made[name, bf16] = Saved(model.float(), folder)
+                for values in model.state_dict().values():
+                    values.copy_(values.bfloat16())
+            (copy.deepcopy(model).bfloat16() if bf16 else model).save_pretrained(folder)
+            made[name, bf16] = Saved(model, folder)
         return made[name, bf16]
 
     return save
@@ -151,9 +159,9 @@ def test_bf16_weights_match_the_rounded_reference(name: str, isa: str, saved: Sa
     """With bf16 weights, the logits are those of the reference with the same rounded weights."""
     ref = saved(name, bf16=True)
     model = ref.native(isa)
-    tolerance = F32_TOLERANCE if isa == "scalar" else BF16_TOLERANCE
-    for length in (1, 100):
+    for length, wide in ((1, SPLIT_TOLERANCE), (6, SPLIT_TOLERANCE), (100, BF16_TOLERANCE)):
         tokens = prompt(length)
+        tolerance = F32_TOLERANCE if isa == "scalar" else wide
         assert worst(model.logits(model.new_sequence(length), tokens), ref.logits(tokens)) <= tolerance
 
 

@@ -55,18 +55,28 @@ def decode_tensor(tensor: Tensor) -> NDArray[np.float32]:
 class Model:
     """Weights and a thread pool. Keeps the tensors' buffers exported (so their map cannot be closed) while it lives.
 
-    `config` holds: num_layers, model_dim, ffn_dim, num_heads, num_kv_heads, head_dim, vocab_size, max_seq_len (ints);
+    `config` holds: num_layers, model_dim, vocab_size, max_seq_len (ints); ffn_dim, num_heads, num_kv_heads, head_dim
+    (ints, or lists with one a layer);
     windows (per layer, in tokens; 0 is global), rope_bases and rope_scales (per layer, floats; position / scale);
     query_scale, embedding_scale, attention_softcap, final_softcap (floats; cap 0 is none), norm_eps;
     qk_norm, post_norms (bools); qkv_layout ("separate": all q heads, all k, all v; "kv_interleaved": all q heads, then
-    k and v of each kv head in turn; "per_head": q, k, v of each head in turn).
+    k and v of each kv head in turn; "per_head": q, k, v of each head in turn). It may hold:
+    rope_dims (per layer: how many values of a head are rotated, half of them at the front of each half of the head; all
+    where left out); shared_kv (per layer: the earlier layer whose keys and values it reads, -1 for its own);
+    values_are_keys (per layer, bools: "k" gives the values too, before its norm); value_norm (a bool: values are
+    normed, without a weight); per_layer_dim (P, the size of per-layer embeddings; 0: none) and per_layer_vocab_size (T;
+    tokens beyond have the row of token 0).
 
     `tensors`: "embedding" [V, D]; optional "lm_head" [V, D] (else the embedding is tied); "final_norm" [1, D]; and per
     layer "layers.{i}." + "pre_attention_norm", "post_attention_norm", "pre_ffn_norm", "post_ffn_norm" [1, D] (post_*
     only with post_norms), "query_norm", "key_norm" [1, d] (with qk_norm; norm weights w apply as 1 + w);
     "qkv" [(H + 2K) d, D], or "q" [H d, D] and "kv" [2 K d, D], or "q", "k" [K d, D] and "v" [K d, D];
     "attention_out" [D, H d], or "attention_out_heads" [H D, d] (row h * D + m is output m's part of head h);
-    "gate_up" [2F, D] (gate rows first), or "gate" [F, D] and "up" [F, D]; "down" [D, F].
+    "gate_up" [2F, D] (gate rows first), or "gate" [F, D] and "up" [F, D]; "down" [D, F]; optional "output_scale"
+    [1, 1], by which the stream behind the layer is multiplied. Layers that share keys and values have "q" and no "k",
+    "v", "key_norm". With per-layer embeddings: "per_layer_embedding" [T, layers * P], "per_layer_projection"
+    [layers * P, D], "per_layer_norm" [1, P]; in each layer "per_layer_gate" [P, D], "per_layer_out" [D, P],
+    "post_per_layer_norm" [1, D].
     """
 
     def __init__(

@@ -206,7 +206,8 @@ def without_added_one(views: Mapping[str, TensorView], path: Path) -> dict[str, 
 
 def _less_one(view: TensorView, path: Path) -> TensorView:
     """A norm's weight as the engine takes it, which multiplies by one more than that; llama.cpp's converter has added
-    the one, and Gemma 4 knows none. Exact for bf16 weights above 1e-5 and others from 0.5 on."""
+    the one, and Gemma 4 knows none. Exact for bf16 weights above 1e-5 and for others from 0.5 on, since 1 + (w - 1) is
+    w again."""
     import numpy as np
 
     if view.type == "bf16":
