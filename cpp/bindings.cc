@@ -768,6 +768,7 @@ PYBIND11_MODULE(_native, m) {
   m.doc() = "The C++ engine; see _native.pyi.";
   m.def("cpu_isas", &CpuIsas);
   m.def("default_isa", [] { return std::string(ToKernels(std::nullopt).isa); });
+  m.def("default_packs", [] { return ToKernels(std::nullopt).packs; });
   m.def("decode_tensor", &PyDecodeTensor, py::arg("tensor"));
   m.def("pack_tensor", &PyPackTensor, py::arg("tensor"), py::arg("type"), py::arg("out") = py::none(),
         py::arg("num_threads") = 0);

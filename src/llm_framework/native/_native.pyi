@@ -28,13 +28,16 @@ class RowsFailed(RuntimeError):
     rows: list[Sampled | str | None]
 
 def cpu_isas() -> list[str]:
-    """The kernel tables this processor can run, slowest first: "scalar", then "avx512"."""
+    """The kernel tables this processor can run, slowest first: "scalar"; then "avx2" and "avx512", or "neon"."""
 
 def default_isa() -> str:
     """The kernel table that a `Model` uses unless told otherwise: the one that LLM_FRAMEWORK_ISA names, or the fastest.
 
     Raises `ValueError` where the variable names one that this processor does not run.
     """
+
+def default_packs() -> bool:
+    """Whether that table multiplies faster with packed weights than with a file's "q8_0" and "q4_0"."""
 
 def read_bandwidth(num_bytes: int, num_threads: int = 0) -> float:
     """How fast `num_threads` threads (0: one a core) read a buffer of that size from memory, in bytes a second."""

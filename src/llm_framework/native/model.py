@@ -184,7 +184,7 @@ class NativeModel:
     def _load(self, file: ModelFile, config: ModelConfig, num_threads: int, quantization: str | None) -> _native.Model:
         tensors = engine_tensors(file, config)
         try:
-            plan = make_plan(tensors, quantization, packs=self._module.default_isa() == "avx512")
+            plan = make_plan(tensors, quantization, packs=self._module.default_packs())
             if plan:
                 with pack_progress(file.path) as progress:
                     self._packed = pack(
