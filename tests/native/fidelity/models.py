@@ -115,7 +115,9 @@ def random_model(architecture: str) -> Any:
     model = ARCHITECTURES[architecture]().float().eval()
     with torch.no_grad():
         for name, values in [*model.named_parameters(), *model.named_buffers()]:
-            if "norm" in name:
+            if architecture == "gemma4" and name.endswith(("q_norm.weight", "k_norm.weight")):
+                values.normal_(0.35, 0.1)  # it does not scale scores: larger ones would let attention be a hard choice
+            elif "norm" in name:
                 values.normal_(1.0 if architecture == "gemma4" else 0.0, 0.3)
             elif name.endswith("layer_scalar"):
                 values.fill_(0.9)
