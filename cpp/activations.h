@@ -32,7 +32,6 @@ struct Activations {
   AlignedArray<float> normed;    // [M, D], what a block reads
   AlignedArray<float> qkv;       // [M, (H + 2K) d]
   AlignedArray<float> attended;  // [M, H d]
-  AlignedArray<float> gate_up;   // [M, 2F]
   AlignedArray<float> ffn;       // [M, F]
   AlignedArray<float> block;     // [M, D], what a block adds
   std::vector<AlignedArray<float>> rope;  // by kind of rope: [M, r], cosines of the r/2 pairs, then sines

@@ -12,6 +12,13 @@ std::vector<Product> PlacedProducts(const std::vector<PlacedTensor>& tensors, fl
   return products;
 }
 
+// Gate and up of the feed-forward block: two tensors, or one with the gate's rows first.
+GatedProduct GateUpProduct(const std::vector<PlacedTensor>& gate_up, int ffn_dim, float* y) {
+  const Tensor* gate = &gate_up.front().tensor;
+  const Tensor* up = &gate_up.back().tensor;
+  return {gate, 0, up, gate == up ? ffn_dim : 0, ffn_dim, y, ffn_dim};
+}
+
 }  // namespace
 
 void Activations::Reserve(const GemmaConfig& config, int m) {
@@ -23,7 +30,6 @@ void Activations::Reserve(const GemmaConfig& config, int m) {
   for (const LayerShape& shape : config.layers) {
     qkv.Reserve(rows * width(shape.qkv_dim()));
     attended.Reserve(rows * width(shape.q_dim()));
-    gate_up.Reserve(rows * width(2 * shape.ffn_dim));
     ffn.Reserve(rows * width(shape.ffn_dim));
   }
   per_layer.Reserve(rows * width(config.per_layer_width()));
@@ -69,8 +75,7 @@ void Gemma::FeedForwardBlock(Ops& ops, int layer, int m, Activations& act) const
   const GemmaConfig& c = config_;
   const int ffn_dim = c.layer(layer).ffn_dim;
   ops.RmsNorm(act.x.data(), w.pre_ffn_norm.data(), c.norm_eps, m, c.model_dim, act.normed.data());
-  ops.MatMul(act.normed.data(), c.model_dim, m, PlacedProducts(w.gate_up, act.gate_up.data(), 2 * ffn_dim));
-  ops.GeluMul(act.gate_up.data(), m, ffn_dim, act.ffn.data());
+  ops.MatMulGelu(act.normed.data(), c.model_dim, m, GateUpProduct(w.gate_up, ffn_dim, act.ffn.data()));
   ops.MatMul(act.ffn.data(), ffn_dim, m, {&w.down, act.block.data(), c.model_dim});
   AddBlock(ops, w.post_ffn_norm, m, act);
 }

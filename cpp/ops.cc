@@ -34,13 +34,6 @@ int BlockRows(int m, int num_threads) {
   return std::min(m, CeilDiv(rows, kBlockRowGrain) * kBlockRowGrain);
 }
 
-// Rows [begin, end) of a product's weights.
-struct Part {
-  int product;
-  int begin;
-  int end;
-};
-
 // How long the slowest of the threads is busy, in grains, where a part is so many of them and all run at one speed.
 long LongestTurn(std::span<const Product> products, long grains_per_part, int num_threads) {
   long parts = 0;
@@ -63,7 +56,37 @@ long GrainsPerPart(std::span<const Product> products, long wanted, int num_threa
   return best;
 }
 
-std::vector<Part> Split(std::span<const Product> products, int m, int num_threads) {
+// Weight rows of a gated product that are multiplied before they meet: as many as stay in the second-level cache, the
+// weights too where several blocks of activations need them.
+int GatedChunk(const GatedProduct& product, int m, int block_rows) {
+  constexpr size_t kResultBytes = 256 << 10;
+  const auto cols = static_cast<size_t>(product.gate->cols);
+  const size_t grain_bytes =
+      TensorBytes(product.gate->type, kRowGrain, cols) + TensorBytes(product.up->type, kRowGrain, cols);
+  const size_t result_bytes = 2 * sizeof(float) * static_cast<size_t>(block_rows) * kRowGrain;
+  size_t grains = kResultBytes / result_bytes;
+  if (m > block_rows) grains = std::min(grains, kWeightChunkBytes / grain_bytes);
+  return static_cast<int>(std::max<size_t>(grains, 1)) * kRowGrain;
+}
+
+}  // namespace
+
+struct Ops::Part {
+  int product;
+  int begin;
+  int end;
+};
+
+// The activations of one MatMul in the form of one kernel, in blocks of rows.
+struct Ops::Packing {
+  void (*pack)(const float* x, int ldx, int m, int k, std::byte* packed);
+  size_t offset;  // in packed_
+  size_t block_bytes;
+  int block_rows;
+};
+
+std::vector<Ops::Part> Ops::Split(std::span<const Product> products, int m) const {
+  const int num_threads = pool_.num_threads();
   long rows = 0;
   for (const Product& product : products) rows += product.w->rows;
   const long row_work = static_cast<long>(products[0].w->cols) * m;
@@ -76,16 +99,6 @@ std::vector<Part> Split(std::span<const Product> products, int m, int num_thread
   }
   return parts;
 }
-
-}  // namespace
-
-// The activations of one MatMul in the form of one kernel, in blocks of rows.
-struct Ops::Packing {
-  void (*pack)(const float* x, int ldx, int m, int k, std::byte* packed);
-  size_t offset;  // in packed_
-  size_t block_bytes;
-  int block_rows;
-};
 
 Ops::Ops(const KernelTable& kernels, int num_threads) : kernels_(kernels), pool_(num_threads) {}
 
@@ -105,7 +118,7 @@ void Ops::ReserveScratchBytes(size_t bytes_per_thread) {
 void Ops::Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products) {
   const int block_rows = BlockRows(m, num_threads());
   const std::vector<Packing> packings = Pack(kernels, x, ldx, m, block_rows, products);
-  const std::vector<Part> parts = Split(products, m, num_threads());
+  const std::vector<Part> parts = Split(products, m);
   ForParts(static_cast<int>(parts.size()), [&](int i, int thread) {
     const Part& part = parts[static_cast<size_t>(i)];
     const auto product = static_cast<size_t>(part.product);
@@ -113,8 +126,55 @@ void Ops::Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::
   });
 }
 
+void Ops::MatMulGelu(const float* x, int ldx, int m, const GatedProduct& product) {
+  const int k = product.gate->cols;
+  const int block_rows = BlockRows(m, num_threads());
+  const Product both[] = {{product.gate, nullptr, 0}, {product.up, nullptr, 0}};
+  const std::vector<Packing> packings = Pack(kernels_.matmul, x, ldx, m, block_rows, both);
+  const int chunk = GatedChunk(product, m, block_rows);
+  const size_t results = 2 * sizeof(float) * static_cast<size_t>(block_rows) * static_cast<size_t>(chunk);
+  for (const Product& one : both) {
+    ReserveScratchBytes(results + kernels_.matmul[TypeIndex(one)].scratch_bytes(block_rows, k));
+  }
+  Tensor shape = *product.gate;
+  shape.rows = product.rows;
+  const Product whole{&shape, nullptr, 0};
+  const std::vector<Part> parts = Split({&whole, 1}, 2 * m);
+  ForParts(static_cast<int>(parts.size()), [&](int i, int thread) {
+    RunGatedPart(product, parts[static_cast<size_t>(i)], packings, m, chunk,
+                 reinterpret_cast<std::byte*>(Scratch(thread)));
+  });
+}
+
+// Scratch holds the two products of a chunk, then what the kernels need.
+void Ops::RunGatedPart(const GatedProduct& product, const Part& part, std::span<const Packing> packings, int m,
+                       int chunk, std::byte* scratch) {
+  const int block_rows = packings[0].block_rows;
+  auto* gate = reinterpret_cast<float*>(scratch);
+  float* up = gate + static_cast<ptrdiff_t>(block_rows) * chunk;
+  auto* kernel_scratch = reinterpret_cast<std::byte*>(up + static_cast<ptrdiff_t>(block_rows) * chunk);
+  const auto multiply = [&](const Tensor& w, int n, int count, const Packing& packing, int block, int rows, float* y) {
+    const std::byte* packed = packed_.data() + packing.offset + static_cast<size_t>(block) * packing.block_bytes;
+    // Kernels write weight row n's results at y[n].
+    kernels_.matmul[static_cast<size_t>(w.type)].run(w, n, n + count, packed, rows, y - n, chunk, kernel_scratch);
+  };
+  for (int n = part.begin; n < part.end; n += chunk) {
+    const int count = std::min(chunk, part.end - n);
+    for (int row = 0; row < m; row += block_rows) {
+      const int rows = std::min(block_rows, m - row);
+      multiply(*product.gate, product.gate_row + n, count, packings[0], row / block_rows, rows, gate);
+      multiply(*product.up, product.up_row + n, count, packings[1], row / block_rows, rows, up);
+      for (int r = 0; r < rows; ++r) {
+        const ptrdiff_t at = static_cast<ptrdiff_t>(r) * chunk;
+        kernels_.gelu_mul(gate + at, up + at, product.y + static_cast<ptrdiff_t>(row + r) * product.ldy + n, count);
+      }
+    }
+  }
+}
+
 // Packs the activations for each product; products whose kernels want the same form share it.
-std::vector<Ops::Packing> Ops::Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows, std::span<const Product> products) {
+std::vector<Ops::Packing> Ops::Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows,
+                                    std::span<const Product> products) {
   const int k = products[0].w->cols;
   const int num_blocks = CeilDiv(m, block_rows);
   std::vector<Packing> packings;
@@ -147,7 +207,8 @@ std::vector<Ops::Packing> Ops::Pack(const Kernels& kernels, const float* x, int 
 }
 
 // Some rows of a product's weights, in chunks that stay in the cache while all blocks of activations meet them.
-void Ops::RunPart(const Kernels& kernels, const Product& product, int n_begin, int n_end, const Packing& packing, int m, float* scratch) {
+void Ops::RunPart(const Kernels& kernels, const Product& product, int n_begin, int n_end, const Packing& packing, int m,
+                  float* scratch) {
   const Tensor& w = *product.w;
   const size_t grain_bytes = TensorBytes(w.type, kRowGrain, static_cast<size_t>(w.cols));
   const int chunk = static_cast<int>(std::max<size_t>(kWeightChunkBytes / grain_bytes, 1)) * kRowGrain;
@@ -155,8 +216,8 @@ void Ops::RunPart(const Kernels& kernels, const Product& product, int n_begin, i
     const std::byte* packed = packed_.data() + packing.offset;
     for (int row = 0; row < m; row += packing.block_rows, packed += packing.block_bytes) {
       kernels[TypeIndex(product)].run(w, n, std::min(n_end, n + chunk), packed, std::min(packing.block_rows, m - row),
-                             product.y + static_cast<ptrdiff_t>(row) * product.ldy, product.ldy,
-                             reinterpret_cast<std::byte*>(scratch));
+                                      product.y + static_cast<ptrdiff_t>(row) * product.ldy, product.ldy,
+                                      reinterpret_cast<std::byte*>(scratch));
     }
   }
 }
@@ -165,14 +226,6 @@ void Ops::RmsNorm(const float* x, const float* weight, float eps, int m, int n, 
   ForRows(m, n, [&](int row) {
     const ptrdiff_t at = static_cast<ptrdiff_t>(row) * n;
     kernels_.rms_norm(x + at, weight, eps, y + at, n);
-  });
-}
-
-void Ops::GeluMul(const float* gate_up, int m, int n, float* y) {
-  // Costs several operations a value, so count it as more.
-  ForRows(m, 2 * n, [&](int row) {
-    const float* gate = gate_up + static_cast<ptrdiff_t>(row) * 2 * n;
-    kernels_.gelu_mul(gate, gate + n, y + static_cast<ptrdiff_t>(row) * n, n);
   });
 }
 

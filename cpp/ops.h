@@ -21,6 +21,18 @@ struct Product {
   int ldy;
 };
 
+// Two products of the same rows that meet in gelu(gate) * up: y[r * ldy + n], from the rows gate_row + n of `gate` and
+// up_row + n of `up` (which may be the same tensor), n below `rows`.
+struct GatedProduct {
+  const Tensor* gate;
+  int gate_row;
+  const Tensor* up;
+  int up_row;
+  int rows;
+  float* y;
+  int ldy;
+};
+
 class Ops {
  public:
   // num_threads 0: one a core that this process may use.
@@ -41,6 +53,9 @@ class Ops {
   }
   void MatMulExact(const float* x, int ldx, int m, const Product& product) { MatMulExact(x, ldx, m, {&product, 1}); }
 
+  // The products stay in the cache until they are one: y is all that is written.
+  void MatMulGelu(const float* x, int ldx, int m, const GatedProduct& product);
+
   // work(part, thread) for each part.
   template <typename Work>
   void ForParts(int num_parts, const Work& work) {
@@ -60,8 +75,6 @@ class Ops {
 
   // y = x normalised, row by row, of n values each; y may be x.
   void RmsNorm(const float* x, const float* weight, float eps, int m, int n, float* y);
-  // y[m, n] = gelu(gate) * up, where gate and up lie side by side in rows gate_up[m, 2n].
-  void GeluMul(const float* gate_up, int m, int n, float* y);
   void SoftCap(float* x, float cap, int m, int n);
 
   // At least `floats` for this thread alone, to use within one part. Call ReserveScratch before the parts run.
@@ -72,12 +85,16 @@ class Ops {
 
  private:
   struct Packing;  // activations in one kernel's form
+  struct Part;     // rows of a product's weights
 
   using Kernels = MatMulKernel[kNumWeightTypes];
 
   void Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products);
   std::vector<Packing> Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows,
                             std::span<const Product> products);
+  std::vector<Part> Split(std::span<const Product> products, int m) const;
+  void RunGatedPart(const GatedProduct& product, const Part& part, std::span<const Packing> packings, int m, int chunk,
+                    std::byte* scratch);
   void RunPart(const Kernels& kernels, const Product& product, int n_begin, int n_end, const Packing& packing, int m,
                float* scratch);
   int RowsPerPart(int m, int row_values) const;
