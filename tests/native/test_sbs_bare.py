@@ -90,6 +90,9 @@ def test_what_is_missing_is_said(golden: Path, sbs_writer: Any, tmp_path: Path) 
     path.write_bytes(sbs_writer.container({**blobs, "$c_embedding": bytes(64)}, version=1))
     with pytest.raises(ModelLoadError, match="in two types"):
         open_model(path, config=config)
+    path.write_bytes(sbs_writer.container({"?c_embedding": bytes(512), "$linear_w_0": bytes(512)}, version=1))
+    with pytest.raises(ModelLoadError, match="no blob config"):
+        open_model(path, config=config)
 
 
 # ------------------------------------------------------------------------------------------------- published models

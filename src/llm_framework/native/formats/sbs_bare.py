@@ -73,7 +73,9 @@ _PUBLISHED = (
 
 def is_bare(blobs: Mapping[str, memoryview]) -> bool:
     """Whether the blobs are those of a file without config and table."""
-    return "config" not in blobs and "toc" not in blobs and any(key[1:] == "c_embedding" for key in blobs)
+    if "config" in blobs or "toc" in blobs:
+        return False
+    return any(letter + "c_embedding" in blobs for letter in _BARE_TYPES)
 
 
 def tokenizer_beside(path: Path) -> Path | None:
