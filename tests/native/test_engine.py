@@ -756,8 +756,9 @@ def test_other_threads_run_during_a_step() -> None:
     assert sequence.length == 4000
 
 
-def test_properties_say_what_was_asked_for() -> None:
+def test_properties_say_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """`isa` and `num_threads` report the table and the threads in use."""
+    monkeypatch.delenv("LLM_FRAMEWORK_ISA", raising=False)
     model = random_model(num_threads=3, isa="scalar")
     assert (model.isa, model.num_threads) == ("scalar", 3)
     default = random_model(num_threads=0, isa=None)
@@ -768,6 +769,14 @@ def test_properties_say_what_was_asked_for() -> None:
 def test_cpu_isas_begin_with_scalar() -> None:
     """The reference table runs everywhere and is the slowest."""
     assert _native.cpu_isas()[0] == "scalar"
+
+
+@pytest.mark.parametrize("isa", _native.cpu_isas())
+def test_every_table_but_the_reference_wants_packed_weights(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`default_packs` speaks of the table that LLM_FRAMEWORK_ISA chooses."""
+    monkeypatch.setenv("LLM_FRAMEWORK_ISA", isa)
+    assert _native.default_isa() == isa
+    assert _native.default_packs() == (isa != "scalar")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
