@@ -26,6 +26,13 @@ struct AttentionPart {
   int head_end;
 };
 
+// A token that an expert takes part in.
+struct Routed {
+  int expert;
+  int row;
+  float weight;
+};
+
 // Grows to the largest pass seen. Widths are those of the layer at work; D, V and P are the model's.
 struct Activations {
   AlignedArray<float> x;         // [M, D], the residual stream
@@ -43,6 +50,19 @@ struct Activations {
   AlignedArray<float> per_layer;        // [M, layers P]
   AlignedArray<float> per_layer_token;  // [M, layers P], the part that knows the token alone
   AlignedArray<float> per_layer_gate;   // [M, P]
+
+  // A mixture of experts.
+  AlignedArray<float> routing;      // [M, E]
+  std::vector<Routed> routed;       // [M top_k], by expert
+  AlignedArray<float> expert_in;    // [M, D], the rows of one expert
+  AlignedArray<float> expert_out;   // [M, D]
+  AlignedArray<float> experts_sum;  // [M, D]
+
+  // AltUp, with N streams.
+  AlignedArray<float> streams;      // [N, M, D]
+  AlignedArray<float> predictions;  // [N, M, D]
+  AlignedArray<float> modalities;   // [M, N]
+  AlignedArray<float> laurel;       // [M, rank]
 
   void Reserve(const GemmaConfig& config, int m);
 };

@@ -48,6 +48,7 @@ ROPE = {
     S: {"rope_type": "default", "rope_theta": 5000.0},
     G: {"rope_type": "proportional", "partial_rotary_factor": 0.4, "factor": 4.0, "rope_theta": 500_000.0},
 }
+EXPERTS = {"enable_moe_block": True, "num_experts": 8, "top_k_experts": 3, "moe_intermediate_size": 48}
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": BASE,
     "all_global": BASE | {"layer_types": [G] * 3, "num_hidden_layers": 3, "global_head_dim": 24},
@@ -55,6 +56,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "equal": BASE | EQUAL,
     "per_layer": BASE | PER_LAYER | {"vocab_size_per_layer_input": VOCAB, "rope_parameters": ROPE},
     "everything": BASE | SHARED | EQUAL | PER_LAYER,
+    "experts": BASE | EXPERTS | EQUAL,
     "unified": {name: value for name, value in (BASE | EQUAL).items() if "per_layer" not in name},
 }
 
@@ -310,7 +312,8 @@ def test_an_empty_config_means_the_same_as_in_transformers() -> None:
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"enable_moe_block": True}, "mixture of experts"),
+    ({"enable_moe_block": True}, "num_experts"),
+    ({**EXPERTS, "top_k_experts": 9}, "top_k_experts"),
     ({"num_kv_shared_layers": 7}, "num_kv_shared_layers"),
     ({"num_kv_shared_layers": 5}, "num_kv_shared_layers"),  # no global layer is left to share
     ({"use_bidirectional_attention": "all"}, "use_bidirectional_attention"),
