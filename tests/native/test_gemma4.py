@@ -1,4 +1,4 @@
-"""Gemma 4 from Hugging Face folders: what Transformers saves and computes, read and computed by the engine."""
+"""Gemma 3n and Gemma 4 from Hugging Face folders: what Transformers saves and computes, read and computed by the engine."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ ROPE = {
     G: {"rope_type": "proportional", "partial_rotary_factor": 0.4, "factor": 4.0, "rope_theta": 500_000.0},
 }
 EXPERTS = {"enable_moe_block": True, "num_experts": 8, "top_k_experts": 3, "moe_intermediate_size": 48}
+GEMMA3N = {name: value for name, value in BASE.items() if name != "global_head_dim"} | {
+    "hidden_size_per_layer_input": 20, "num_kv_shared_layers": 3, "laurel_rank": 10,
+    "intermediate_size": [136, 136, 100, 100, 100, 136, 136],
+}  # fmt: skip
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": BASE,
     "all_global": BASE | {"layer_types": [G] * 3, "num_hidden_layers": 3, "global_head_dim": 24},
@@ -57,6 +61,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "per_layer": BASE | PER_LAYER | {"vocab_size_per_layer_input": VOCAB, "rope_parameters": ROPE},
     "everything": BASE | SHARED | EQUAL | PER_LAYER,
     "experts": BASE | EXPERTS | EQUAL,
+    "3n": GEMMA3N,
+    "3n_sparse": GEMMA3N | {"activation_sparsity_pattern": [0.9, 0.5, 0.3, 0.0, 0.0, 0.7, 0.0]},
+    "3n_active_1": GEMMA3N | {"altup_active_idx": 1, "altup_num_inputs": 3, "altup_correct_scale": False},
     "unified": {name: value for name, value in (BASE | EQUAL).items() if "per_layer" not in name},
 }
 
@@ -84,6 +91,8 @@ def make_model(name: str) -> Any:
     torch.manual_seed(7)
     if name == "unified":
         model = transformers.Gemma4UnifiedForCausalLM(transformers.Gemma4UnifiedTextConfig(**CONFIGS[name]))
+    elif name.startswith("3n"):
+        model = transformers.Gemma3nForCausalLM(transformers.Gemma3nTextConfig(**CONFIGS[name]))
     else:
         model = transformers.Gemma4ForCausalLM(transformers.Gemma4TextConfig(**CONFIGS[name]))
     return randomise(model)
@@ -93,10 +102,10 @@ def randomise(model: Any) -> Any:
     """What is one everywhere at first gets values. Those of queries and keys are small: with scores in the tens, the
     reference's float32 angles alone would move the logits by more than the tolerance."""
     with torch.no_grad():
-        for name, values in [*model.named_parameters(), *model.named_buffers()]:
+        for name, values in model.state_dict().items():
             if "q_norm" in name or "k_norm" in name:
                 values.normal_(0.5, 0.15)
-            elif "norm" in name or (name.endswith(("layer_scalar", "scale")) and "embed" not in name):
+            elif "norm" in name or name.endswith(("layer_scalar", "scale")):
                 values.normal_(1.0, 0.3)
     return model.float().eval()
 
@@ -167,7 +176,7 @@ def test_bf16_weights_match_the_rounded_reference(name: str, isa: str, saved: Sa
         assert worst(model.logits(model.new_sequence(length), tokens), ref.logits(tokens)) <= tolerance
 
 
-@pytest.mark.parametrize("name", ["shared", "everything"])
+@pytest.mark.parametrize("name", ["shared", "everything", "experts", "3n_sparse"])
 def test_a_prompt_longer_than_a_pass_matches(name: str, isa: str, saved: Save) -> None:
     """A prompt that the engine must cut internally, and that wraps the rings, gives the reference's logits."""
     ref = saved(name)
@@ -177,7 +186,7 @@ def test_a_prompt_longer_than_a_pass_matches(name: str, isa: str, saved: Save) -
 
 
 @pytest.mark.parametrize("sizes", [(1, 199), (64, 64, 72), (13,) * 15 + (5,)])
-@pytest.mark.parametrize("name", ["equal", "everything"])
+@pytest.mark.parametrize("name", ["equal", "everything", "3n_sparse"])
 def test_chunked_prefill_is_whole_prefill(name: str, sizes: tuple[int, ...], isa: str, saved: Save) -> None:
     """However a prompt is cut, its logits are those of the uncut prompt."""
     model = saved(name).native(isa)
@@ -207,7 +216,7 @@ def test_greedy_continuation_matches(name: str, isa: str, saved: Save) -> None:
     assert (expected.argmax(-1) == tokens[40:])[is_clear].all()
 
 
-@pytest.mark.parametrize("name", ["plain", "everything"])
+@pytest.mark.parametrize("name", ["plain", "everything", "experts", "3n"])
 def test_a_sequence_in_a_batch_is_as_alone(name: str, isa: str, saved: Save) -> None:
     """Prompts of several lengths and running texts in one step give each the log-probabilities it has alone."""
     model = saved(name).native(isa)

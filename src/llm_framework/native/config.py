@@ -27,8 +27,8 @@ class LayerShape:
     """What may differ from layer to layer.
 
     `rope_dims` values of a head are rotated. `shared_kv` is the earlier layer whose keys and values this one reads, or
-    -1 where it has its own. With `values_are_keys` one projection gives keys and values. Gates of the feed-forward layer
-    less than `gate_cutoff` standard deviations above their mean are cut.
+    -1 where it has its own. With `values_are_keys` one projection gives keys and values. Gates of the feed-forward
+    layer less than `gate_cutoff` standard deviations above their mean are cut.
     """
 
     num_kv_heads: int
