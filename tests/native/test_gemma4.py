@@ -1,4 +1,4 @@
-"""Gemma 3n and Gemma 4 from Hugging Face folders: what Transformers saves and computes, the engine reads and computes."""
+"""Gemma 3n and Gemma 4 from Hugging Face folders: what Transformers saves, the engine reads and computes alike."""
 
 from __future__ import annotations
 
