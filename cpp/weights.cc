@@ -41,7 +41,10 @@ class Picker {
   // [count rows, cols] as `count` matrices.
   std::vector<Tensor> TakeSlices(const std::string& name, int count, int rows, int cols) {
     const Tensor all = Take(name, count * rows, cols);
-    if (FormatOf(all.type).group_values != 1 && (rows % 16 != 0 || cols % 256 != 0)) {
+    const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(cols);
+    const bool whole = IsPacked(all.type) ? static_cast<size_t>(rows) % kPackedRows == 0
+                                          : values % static_cast<size_t>(FormatOf(all.type).group_values) == 0;
+    if (!whole) {
       throw std::invalid_argument("tensor \"" + name + "\" has a type whose rows cannot be told apart");
     }
     std::vector<Tensor> slices;

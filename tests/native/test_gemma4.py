@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from llm_framework.errors import ModelLoadError
 from llm_framework.native.config import config_from_hf, read_config
 from llm_framework.native.formats import inspect_model, open_model_file
+from llm_framework.native.model import open_model
 from llm_framework.native.names import engine_tensors
 
 _native = pytest.importorskip("llm_framework.native._native")
@@ -87,14 +88,15 @@ class Saved:
         return _native.Model(config.engine_config(), engine_tensors(file, config), num_threads=2, isa=isa)
 
 
-def make_model(name: str) -> Any:
+def make_model(name: str, **changes: Any) -> Any:
     torch.manual_seed(7)
+    config = CONFIGS[name] | changes
     if name == "unified":
-        model = transformers.Gemma4UnifiedForCausalLM(transformers.Gemma4UnifiedTextConfig(**CONFIGS[name]))
+        model = transformers.Gemma4UnifiedForCausalLM(transformers.Gemma4UnifiedTextConfig(**config))
     elif name.startswith("3n"):
-        model = transformers.Gemma3nForCausalLM(transformers.Gemma3nTextConfig(**CONFIGS[name]))
+        model = transformers.Gemma3nForCausalLM(transformers.Gemma3nTextConfig(**config))
     else:
-        model = transformers.Gemma4ForCausalLM(transformers.Gemma4TextConfig(**CONFIGS[name]))
+        model = transformers.Gemma4ForCausalLM(transformers.Gemma4TextConfig(**config))
     return randomise(model)
 
 
@@ -249,6 +251,17 @@ def test_truncated_and_forked_texts_continue_as_if_fresh(name: str, isa: str, sa
     assert sequence.truncate(120)
     fresh = model.logits(model.new_sequence(400), tokens[:120] + other)[120:]
     assert worst(model.logits(sequence, other), fresh) <= F32_TOLERANCE
+
+
+@pytest.mark.parametrize("family", ["experts", "everything", "3n"])
+def test_weights_can_be_quantised_on_load(family: str, tmp_path: Path) -> None:
+    """With 8-bit weights the logits stay near the reference's, experts and per-layer embeddings included."""
+    sizes = {"hidden_size": 64, "moe_intermediate_size": 40} if family == "experts" else {"hidden_size": 64}
+    model = make_model(family, **sizes)
+    model.save_pretrained(tmp_path)
+    tokens = prompt(12)
+    with open_model(tmp_path, quantization="q8", num_threads=2) as native:
+        assert worst(native.logits(tokens), Saved(model, tmp_path).logits(tokens)) <= 0.1
 
 
 # -------------------------------------------------------------------------------------------------------------- files
