@@ -26,12 +26,20 @@ struct AttentionPart {
   int head_end;
 };
 
+// A token that an expert takes part in.
+struct Routed {
+  int expert;
+  int row;
+  float weight;
+};
+
 // Grows to the largest pass seen. Widths are those of the layer at work; D, V and P are the model's.
 struct Activations {
   AlignedArray<float> x;         // [M, D], the residual stream
   AlignedArray<float> normed;    // [M, D], what a block reads
   AlignedArray<float> qkv;       // [M, (H + 2K) d]
   AlignedArray<float> attended;  // [M, H d]
+  AlignedArray<float> gate_up;   // [M, 2F], where they cannot meet row by row
   AlignedArray<float> ffn;       // [M, F]
   AlignedArray<float> block;     // [M, D], what a block adds
   std::vector<AlignedArray<float>> rope;  // by kind of rope: [M, r], cosines of the r/2 pairs, then sines
@@ -42,6 +50,19 @@ struct Activations {
   AlignedArray<float> per_layer;        // [M, layers P]
   AlignedArray<float> per_layer_token;  // [M, layers P], the part that knows the token alone
   AlignedArray<float> per_layer_gate;   // [M, P]
+
+  // A mixture of experts.
+  AlignedArray<float> routing;      // [M, E]
+  std::vector<Routed> routed;       // [M top_k], by expert
+  AlignedArray<float> expert_in;    // [M, D], the rows of one expert
+  AlignedArray<float> expert_out;   // [M, D]
+  AlignedArray<float> experts_sum;  // [M, D]
+
+  // AltUp, with N streams.
+  AlignedArray<float> streams;      // [N, M, D]
+  AlignedArray<float> predictions;  // [N, M, D]
+  AlignedArray<float> modalities;   // [M, N]
+  AlignedArray<float> laurel;       // [M, rank]
 
   void Reserve(const GemmaConfig& config, int m);
 };

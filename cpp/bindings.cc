@@ -198,6 +198,7 @@ std::vector<LayerShape> ToLayerShapes(ConfigReader& reader) {
   if (reader.Has("values_are_keys")) {
     fill(reader.List("values_are_keys", num_layers, ToBool), &LayerShape::values_are_keys);
   }
+  if (reader.Has("gate_cutoff")) fill(reader.List("gate_cutoff", num_layers, ToFloat), &LayerShape::gate_cutoff);
   return layers;
 }
 
@@ -220,6 +221,16 @@ GemmaConfig ToConfig(const py::object& mapping) {
   if (reader.Has("per_layer_dim")) {
     config.per_layer_dim = reader.Int("per_layer_dim");
     config.per_layer_vocab_size = reader.Int("per_layer_vocab_size");
+  }
+  if (reader.Has("num_experts")) {
+    config.num_experts = reader.Int("num_experts");
+    config.top_k_experts = reader.Int("top_k_experts");
+    config.expert_dim = reader.Int("expert_dim");
+  }
+  if (reader.Has("num_streams")) {
+    config.num_streams = reader.Int("num_streams");
+    config.active_stream = reader.Int("active_stream");
+    config.laurel_rank = reader.Int("laurel_rank");
   }
   reader.CheckAllRead();
   config.Validate();

@@ -1,6 +1,7 @@
 #include "gemma.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace llmfw {
 namespace {
@@ -10,6 +11,12 @@ std::vector<Product> PlacedProducts(const std::vector<PlacedTensor>& tensors, fl
   std::vector<Product> products;
   for (const PlacedTensor& placed : tensors) products.push_back({&placed.tensor, y + placed.offset, ldy});
   return products;
+}
+
+// Whether gate and up can meet row by row: not where a cutoff needs the whole row first, nor where both are one tensor
+// whose halves do not begin on a kernel's row.
+bool MeetRowByRow(const LayerShape& shape, const LayerWeights& w) {
+  return !std::isfinite(shape.gate_cutoff) && (w.gate_up.size() == 2 || shape.ffn_dim % kRowGrain == 0);
 }
 
 // Gate and up of the feed-forward block: two tensors, or one with the gate's rows first.
@@ -32,6 +39,19 @@ void Activations::Reserve(const GemmaConfig& config, int m) {
     attended.Reserve(rows * width(shape.q_dim()));
     ffn.Reserve(rows * width(shape.ffn_dim));
   }
+  const int streams_width = config.num_streams * config.model_dim;
+  streams.Reserve(rows * width(streams_width));
+  predictions.Reserve(rows * width(streams_width));
+  modalities.Reserve(rows * width(config.num_streams));
+  laurel.Reserve(rows * width(config.laurel_rank));
+  if (config.num_experts > 0) {
+    gate_up.Reserve(rows * width(2 * config.expert_dim));
+    ffn.Reserve(rows * width(config.expert_dim));
+    routing.Reserve(rows * width(config.num_experts));
+    for (AlignedArray<float>* array : {&expert_in, &expert_out, &experts_sum}) {
+      array->Reserve(rows * width(config.model_dim));
+    }
+  }
   per_layer.Reserve(rows * width(config.per_layer_width()));
   per_layer_token.Reserve(rows * width(config.per_layer_width()));
   per_layer_gate.Reserve(rows * width(config.per_layer_dim));
@@ -42,14 +62,24 @@ void Gemma::Forward(Ops& ops, std::span<const Chunk> chunks, int m, Activations&
   Embed(ops, chunks, act);
   if (config_.per_layer_dim > 0) EmbedPerLayer(ops, chunks, m, act);
   ComputeRopes(ops, chunks, m, act);
-  for (int layer = 0; layer < config_.num_layers(); ++layer) Layer(ops, layer, chunks, m, act);
+  if (config_.num_streams == 0) {
+    for (int layer = 0; layer < config_.num_layers(); ++layer) Layer(ops, layer, chunks, m, act);
+  } else {
+    SplitStreams(ops, m, act);
+    for (int layer = 0; layer < config_.num_layers(); ++layer) AltUpLayer(ops, layer, chunks, m, act);
+    JoinStreams(ops, m, act);
+  }
 }
 
 void Gemma::Layer(Ops& ops, int layer, std::span<const Chunk> chunks, int m, Activations& act) const {
   AttentionBlock(ops, layer, chunks, m, act);
   FeedForwardBlock(ops, layer, m, act);
-  if (config_.per_layer_dim > 0) PerLayerBlock(ops, layer, m, act);
-  const float scale = weights_.layers[static_cast<size_t>(layer)].output_scale;
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  if (config_.per_layer_dim > 0) {
+    PerLayerBlock(ops, layer, m, act);
+    AddBlock(ops, w.post_per_layer_norm, m, act);
+  }
+  const float scale = w.output_scale;
   if (scale != 1.0f) {
     const int dim = config_.model_dim;
     ops.ForRows(m, dim, [&](int row) { Scale(Row(act.x, row, dim), scale, dim); });
@@ -75,9 +105,44 @@ void Gemma::FeedForwardBlock(Ops& ops, int layer, int m, Activations& act) const
   const GemmaConfig& c = config_;
   const int ffn_dim = c.layer(layer).ffn_dim;
   ops.RmsNorm(act.x.data(), w.pre_ffn_norm.data(), c.norm_eps, m, c.model_dim, act.normed.data());
-  ops.MatMulGelu(act.normed.data(), c.model_dim, m, GateUpProduct(w.gate_up, ffn_dim, act.ffn.data()));
+  GatedFeed(ops, layer, m, act);
   ops.MatMul(act.ffn.data(), ffn_dim, m, {&w.down, act.block.data(), c.model_dim});
+  if (c.num_experts > 0) AddExperts(ops, layer, m, act);
   AddBlock(ops, w.post_ffn_norm, m, act);
+}
+
+// act.ffn = gelu(gate) * up, of act.normed.
+void Gemma::GatedFeed(Ops& ops, int layer, int m, Activations& act) const {
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const LayerShape& shape = config_.layer(layer);
+  const int ffn_dim = shape.ffn_dim;
+  if (MeetRowByRow(shape, w)) {
+    ops.MatMulGelu(act.normed.data(), config_.model_dim, m, GateUpProduct(w.gate_up, ffn_dim, act.ffn.data()));
+    return;
+  }
+  act.gate_up.Reserve(static_cast<size_t>(m) * static_cast<size_t>(2 * ffn_dim));
+  ops.MatMul(act.normed.data(), config_.model_dim, m, PlacedProducts(w.gate_up, act.gate_up.data(), 2 * ffn_dim));
+  if (std::isfinite(shape.gate_cutoff)) CutGates(ops, layer, m, act);
+  ops.GeluMul(act.gate_up.data(), m, ffn_dim, act.ffn.data());
+}
+
+// Keeps of each gate what is above the cutoff, which lies so many standard deviations above the mean of its row.
+void Gemma::CutGates(Ops& ops, int layer, int m, Activations& act) const {
+  const LayerShape& shape = config_.layer(layer);
+  const int n = shape.ffn_dim;
+  ops.ForRows(m, 4 * n, [&](int row) {
+    float* gates = Row(act.gate_up, row, 2 * n);
+    double sum = 0.0;
+    for (int i = 0; i < n; ++i) sum += static_cast<double>(gates[i]);
+    const double mean = sum / n;
+    double squares = 0.0;
+    for (int i = 0; i < n; ++i) {
+      const double from_mean = static_cast<double>(gates[i]) - mean;
+      squares += from_mean * from_mean;
+    }
+    const auto cutoff = static_cast<float>(mean + static_cast<double>(shape.gate_cutoff) * std::sqrt(squares / n));
+    for (int i = 0; i < n; ++i) gates[i] = std::max(gates[i] - cutoff, 0.0f);
+  });
 }
 
 void Gemma::Logits(Ops& ops, const float* hidden, int m, Activations& act, float* logits) const {

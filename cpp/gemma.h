@@ -1,5 +1,5 @@
 // The forward pass of a Gemma text model: gemma.cc the layers, gemma_attention.cc their attention,
-// gemma_per_layer.cc per-layer embeddings.
+// gemma_per_layer.cc per-layer embeddings, gemma_experts.cc mixtures of experts, gemma_altup.cc Gemma 3n's streams.
 #pragma once
 
 #include <span>
@@ -36,8 +36,23 @@ class Gemma {
   void Attention(Ops& ops, int layer, std::span<const Chunk> chunks, Activations& act) const;
   void AttentionTogether(Ops& ops, int layer, std::span<const Chunk> chunks, Activations& act) const;
 
+  void GatedFeed(Ops& ops, int layer, int m, Activations& act) const;
+  void CutGates(Ops& ops, int layer, int m, Activations& act) const;
+  void AddExperts(Ops& ops, int layer, int m, Activations& act) const;
+  void Route(Ops& ops, const ExpertWeights& w, int m, Activations& act) const;
+  void RunExpert(Ops& ops, const ExpertWeights& w, std::span<const Routed> routed, Activations& act) const;
+
+  void SplitStreams(Ops& ops, int m, Activations& act) const;
+  void JoinStreams(Ops& ops, int m, Activations& act) const;
+  void AltUpLayer(Ops& ops, int layer, std::span<const Chunk> chunks, int m, Activations& act) const;
+  void PredictStreams(Ops& ops, const AltUpWeights& w, int m, Activations& act) const;
+  void CorrectStreams(Ops& ops, const AltUpWeights& w, int m, Activations& act) const;
+  void ComputeModalities(Ops& ops, const AltUpWeights& w, const float* x, int m, Activations& act) const;
+  void AddLaurel(Ops& ops, const AltUpWeights& w, int m, Activations& act) const;
+  void AddPerLayerToStreams(Ops& ops, int layer, int m, Activations& act) const;
+
   void EmbedPerLayer(Ops& ops, std::span<const Chunk> chunks, int m, Activations& act) const;
-  void PerLayerBlock(Ops& ops, int layer, int m, Activations& act) const;
+  void PerLayerBlock(Ops& ops, int layer, int m, Activations& act) const;  // into act.block
 
   GemmaConfig config_;
   GemmaWeights weights_;

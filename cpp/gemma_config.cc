@@ -90,6 +90,17 @@ void GemmaConfig::Validate() const {
     CheckSize("per_layer_dim", per_layer_dim, 1 << 14);
     CheckSize("per_layer_vocab_size", per_layer_vocab_size, 1 << 24);
   }
+  if (num_experts != 0) {
+    CheckSize("num_experts", num_experts, 1024);
+    CheckSize("top_k_experts", top_k_experts, num_experts);
+    CheckSize("expert_dim", expert_dim, 1 << 16);
+  }
+  if (num_streams != 0) {
+    CheckSize("num_streams", num_streams, 16);
+    CheckSize("active_stream + 1", active_stream + 1, num_streams);
+    CheckSize("laurel_rank", laurel_rank, 1 << 14);
+    CheckSize("per_layer_dim with num_streams", per_layer_dim, 1 << 14);
+  }
 }
 
 }  // namespace llmfw

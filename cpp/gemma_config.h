@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 namespace llmfw {
@@ -25,6 +26,8 @@ struct LayerShape {
   int rope_dims = 0;        // values of a head that are rotated, the same number from the front of each of its halves
   int shared_kv = -1;       // the earlier layer whose keys and values are read here too; -1: the layer has its own
   bool values_are_keys = false;  // one projection gives both, and each then has its own norm
+  // Gates less than so many standard deviations above their mean are cut to 0; -infinity: none are.
+  float gate_cutoff = -std::numeric_limits<float>::infinity();
 
   bool has_own_kv() const { return shared_kv < 0; }
   int q_dim() const { return num_heads * head_dim; }
@@ -53,6 +56,16 @@ struct GemmaConfig {
   // Per-layer embeddings: a vector of this size for each token and layer; 0: none.
   int per_layer_dim = 0;         // P
   int per_layer_vocab_size = 0;  // tokens beyond it have the vectors of token 0
+
+  // A mixture of experts beside each feed-forward layer; 0: none.
+  int num_experts = 0;    // E
+  int top_k_experts = 0;  // of them take a token
+  int expert_dim = 0;     // Fe, an expert's F
+
+  // AltUp: the residual stream and others, which the layers predict from it and correct by it; 0: none.
+  int num_streams = 0;
+  int active_stream = 0;  // the one that the layers compute on
+  int laurel_rank = 0;
 
   int num_layers() const { return static_cast<int>(layers.size()); }
   const LayerShape& layer(int index) const { return layers[static_cast<size_t>(index)]; }

@@ -38,7 +38,6 @@ void Gemma::PerLayerBlock(Ops& ops, int layer, int m, Activations& act) const {
     ops.kernels().gelu_mul(row_gate, Row(act.per_layer, row, config_.per_layer_width()) + layer * dim, row_gate, dim);
   });
   ops.MatMulExact(gate, dim, m, {&w.per_layer_out, act.block.data(), config_.model_dim});
-  AddBlock(ops, w.post_per_layer_norm, m, act);
 }
 
 }  // namespace llmfw

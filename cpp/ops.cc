@@ -13,8 +13,6 @@ constexpr int kMinBlockRows = 48;
 constexpr int kBlockRowGrain = 6;  // activation rows that the kernels for many rows take at once
 // Weights that stay in the second-level cache while one block of activations after the other meets them.
 constexpr size_t kWeightChunkBytes = 256 << 10;
-// Parts are multiples of this many weight rows, so kernels seldom see a remainder.
-constexpr int kRowGrain = 32;
 // Enough parts that a thread which was held up costs little.
 constexpr int kPartsPerThread = 6;
 // Multiply-adds below which handing out a part costs more than it saves.
@@ -226,6 +224,14 @@ void Ops::RmsNorm(const float* x, const float* weight, float eps, int m, int n, 
   ForRows(m, n, [&](int row) {
     const ptrdiff_t at = static_cast<ptrdiff_t>(row) * n;
     kernels_.rms_norm(x + at, weight, eps, y + at, n);
+  });
+}
+
+void Ops::GeluMul(const float* gate_up, int m, int n, float* y) {
+  // Costs several operations a value, so count it as more.
+  ForRows(m, 2 * n, [&](int row) {
+    const float* gate = gate_up + static_cast<ptrdiff_t>(row) * 2 * n;
+    kernels_.gelu_mul(gate, gate + n, y + static_cast<ptrdiff_t>(row) * n, n);
   });
 }
 

@@ -14,6 +14,9 @@
 
 namespace llmfw {
 
+// Parts are multiples of this many weight rows, so kernels seldom see a remainder.
+inline constexpr int kRowGrain = 32;
+
 // One output of a matrix product: y[r * ldy + n] for each row n of w.
 struct Product {
   const Tensor* w;
@@ -22,7 +25,7 @@ struct Product {
 };
 
 // Two products of the same rows that meet in gelu(gate) * up: y[r * ldy + n], from the rows gate_row + n of `gate` and
-// up_row + n of `up` (which may be the same tensor), n below `rows`.
+// up_row + n of `up` (which may be the same tensor: both rows are multiples of kRowGrain), n below `rows`.
 struct GatedProduct {
   const Tensor* gate;
   int gate_row;
@@ -75,6 +78,8 @@ class Ops {
 
   // y = x normalised, row by row, of n values each; y may be x.
   void RmsNorm(const float* x, const float* weight, float eps, int m, int n, float* y);
+  // y[row] = gelu(gate) * up, where a row of gate_up is both, of n values each.
+  void GeluMul(const float* gate_up, int m, int n, float* y);
   void SoftCap(float* x, float cap, int m, int n);
 
   // At least `floats` for this thread alone, to use within one part. Call ReserveScratch before the parts run.

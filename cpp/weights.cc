@@ -30,10 +30,31 @@ class Picker {
     return tensor;
   }
 
-  std::vector<float> TakeVector(const std::string& name, int size) {
-    std::vector<float> values(static_cast<size_t>(size));
-    DecodeTensor(Take(name, 1, size), values.data());
+  std::vector<float> TakeVector(const std::string& name, int size) { return TakeDecoded(name, 1, size); }
+
+  std::vector<float> TakeDecoded(const std::string& name, int rows, int cols) {
+    std::vector<float> values(static_cast<size_t>(rows) * static_cast<size_t>(cols));
+    DecodeTensor(Take(name, rows, cols), values.data());
     return values;
+  }
+
+  // [count rows, cols] as `count` matrices.
+  std::vector<Tensor> TakeSlices(const std::string& name, int count, int rows, int cols) {
+    const Tensor all = Take(name, count * rows, cols);
+    const size_t values = static_cast<size_t>(rows) * static_cast<size_t>(cols);
+    const bool whole = IsPacked(all.type) ? static_cast<size_t>(rows) % kPackedRows == 0
+                                          : values % static_cast<size_t>(FormatOf(all.type).group_values) == 0;
+    if (!whole) {
+      throw std::invalid_argument("tensor \"" + name + "\" has a type whose rows cannot be told apart");
+    }
+    std::vector<Tensor> slices;
+    for (int i = 0; i < count; ++i) {
+      Tensor slice = all;
+      slice.data += TensorBytes(all.type, static_cast<size_t>(i) * static_cast<size_t>(rows), static_cast<size_t>(cols));
+      slice.rows = rows;
+      slices.push_back(slice);
+    }
+    return slices;
   }
 
   void CheckAllTaken() const {
@@ -146,6 +167,35 @@ void TakeNorms(Picker& picker, const std::string& prefix, const GemmaConfig& c, 
   if (c.value_norm) layer.value_norm.assign(static_cast<size_t>(shape.head_dim), 0.0f);
 }
 
+ExpertWeights TakeExperts(Picker& picker, const std::string& prefix, const GemmaConfig& c) {
+  ExpertWeights experts;
+  experts.router_norm = picker.TakeVector(prefix + "router_norm", c.model_dim);
+  experts.router = picker.Take(prefix + "router", c.num_experts, c.model_dim);
+  experts.scales = picker.TakeVector(prefix + "expert_scales", c.num_experts);
+  experts.pre_norm = picker.TakeVector(prefix + "pre_experts_norm", c.model_dim);
+  experts.post_dense_norm = picker.TakeVector(prefix + "post_dense_norm", c.model_dim);
+  experts.post_norm = picker.TakeVector(prefix + "post_experts_norm", c.model_dim);
+  experts.gate_up = picker.TakeSlices(prefix + "experts_gate_up", c.num_experts, 2 * c.expert_dim, c.model_dim);
+  experts.down = picker.TakeSlices(prefix + "experts_down", c.num_experts, c.model_dim, c.expert_dim);
+  return experts;
+}
+
+AltUpWeights TakeAltUp(Picker& picker, const std::string& prefix, const GemmaConfig& c) {
+  const int n = c.num_streams;
+  AltUpWeights altup;
+  altup.router_norm = picker.TakeVector(prefix + "altup_router_norm", c.model_dim);
+  altup.router = picker.Take(prefix + "altup_router", n, c.model_dim);
+  altup.prediction = picker.TakeDecoded(prefix + "altup_prediction", n * n, n);
+  altup.correction = picker.TakeDecoded(prefix + "altup_correction", n, n);
+  if (picker.Has(prefix + "altup_output_scale")) {
+    altup.output_scale = picker.TakeVector(prefix + "altup_output_scale", c.model_dim);
+  }
+  altup.laurel_left = picker.Take(prefix + "laurel_left", c.laurel_rank, c.model_dim);
+  altup.laurel_right = picker.Take(prefix + "laurel_right", c.model_dim, c.laurel_rank);
+  altup.laurel_norm = picker.TakeVector(prefix + "laurel_norm", c.model_dim);
+  return altup;
+}
+
 LayerWeights TakeLayer(Picker& picker, const std::string& prefix, const GemmaConfig& c, const LayerShape& shape,
                        GemmaWeights& weights) {
   LayerWeights layer;
@@ -160,6 +210,8 @@ LayerWeights TakeLayer(Picker& picker, const std::string& prefix, const GemmaCon
     layer.per_layer_out = picker.Take(prefix + "per_layer_out", c.model_dim, c.per_layer_dim);
     layer.post_per_layer_norm = picker.TakeVector(prefix + "post_per_layer_norm", c.model_dim);
   }
+  if (c.num_experts > 0) layer.experts = TakeExperts(picker, prefix, c);
+  if (c.num_streams > 0) layer.altup = TakeAltUp(picker, prefix, c);
   if (picker.Has(prefix + "output_scale")) layer.output_scale = picker.TakeVector(prefix + "output_scale", 1)[0];
   return layer;
 }
@@ -182,6 +234,11 @@ GemmaWeights BuildWeights(const GemmaConfig& config, const TensorMap& tensors) {
         picker.Take("per_layer_embedding", config.per_layer_vocab_size, config.per_layer_width());
     weights.per_layer_projection = picker.Take("per_layer_projection", config.per_layer_width(), config.model_dim);
     weights.per_layer_norm = picker.TakeVector("per_layer_norm", config.per_layer_dim);
+  }
+  for (int i = 1; i < config.num_streams; ++i) {
+    const std::string suffix = "." + std::to_string(i);
+    weights.stream_in.push_back(picker.Take("stream_in" + suffix, config.model_dim, config.model_dim));
+    weights.stream_out.push_back(picker.Take("stream_out" + suffix, config.model_dim, config.model_dim));
   }
   for (int i = 0; i < config.num_layers(); ++i) {
     const std::string prefix = "layers." + std::to_string(i) + ".";

@@ -22,6 +22,30 @@ struct QkvOffsets {
   std::vector<int> q, k, v;
 };
 
+// A mixture of experts; empty without one.
+struct ExpertWeights {
+  std::vector<float> router_norm;      // [D]
+  Tensor router;                       // [E, D]
+  std::vector<float> scales;           // [E], of what an expert gives
+  std::vector<float> pre_norm;         // [D], of what experts read
+  std::vector<float> post_dense_norm;  // [D], of what the layer beside them gives
+  std::vector<float> post_norm;        // [D], of what they give together
+  std::vector<Tensor> gate_up;         // by expert: [2Fe, D]
+  std::vector<Tensor> down;            // by expert: [D, Fe]
+};
+
+// AltUp and LAuReL of one layer, with N streams; empty without them.
+struct AltUpWeights {
+  std::vector<float> router_norm;   // [D]
+  Tensor router;                    // [N, D]
+  std::vector<float> prediction;    // [N N, N]
+  std::vector<float> correction;    // [N, N]
+  std::vector<float> output_scale;  // [D], may be empty
+  Tensor laurel_left;               // [rank, D]
+  Tensor laurel_right;              // [D, rank]
+  std::vector<float> laurel_norm;   // [D]
+};
+
 struct LayerWeights {
   std::vector<float> pre_attention_norm;   // [D]
   std::vector<float> post_attention_norm;  // [D], empty without post norms
@@ -39,6 +63,8 @@ struct LayerWeights {
   Tensor per_layer_out;                    // [D, P]
   std::vector<float> post_per_layer_norm;  // [D]
   float output_scale = 1.0f;               // of the stream behind the layer
+  ExpertWeights experts;
+  AltUpWeights altup;
 };
 
 struct GemmaWeights {
@@ -49,6 +75,8 @@ struct GemmaWeights {
   Tensor per_layer_embedding;         // [tokens, layers P]
   Tensor per_layer_projection;        // [layers P, D]
   std::vector<float> per_layer_norm;  // [P]
+  std::vector<Tensor> stream_in;      // by stream but the first: [D, D]
+  std::vector<Tensor> stream_out;
   std::vector<AlignedArray<std::byte>> owned;  // matrices whose rows had to be rearranged
 };
 

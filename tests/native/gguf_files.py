@@ -72,13 +72,13 @@ def quantize(values: np.ndarray, kind: str) -> tuple[np.ndarray, Any]:
 
 
 def random_blocks(shape: tuple[int, ...], raw_type: Any) -> np.ndarray:
-    """Blocks of a format that the package only reads: random codes under small scales."""
+    """Blocks of a format that the package only reads: random codes, under scales that make values of about 0.1."""
     import gguf
 
     values, size = gguf.GGML_QUANT_SIZES[raw_type]
     random = np.random.default_rng(11)
     blocks = random.integers(0, 256, (int(np.prod(shape)) // values, size), np.uint8)
-    small = np.frombuffer(np.float16(0.0004).tobytes(), np.uint8)
+    small = np.frombuffer(np.float16(0.00006 if raw_type.name == "Q6_K" else 0.0004).tobytes(), np.uint8)
     at = {"Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}[raw_type.name]  # where the half-precision scales stand
     for begin in at:
         blocks[:, begin : begin + 2] = small

@@ -210,7 +210,7 @@ def test_layer_types(hf_config: Any) -> None:
     ("changes", "word"),
     [
         ({"model_type": "llama", "architectures": ["LlamaForCausalLM"]}, "LlamaForCausalLM"),
-        ({"model_type": "gemma4", "architectures": ["Gemma4ForConditionalGeneration"]}, "Gemma4"),
+        ({"model_type": "gemma5", "architectures": ["Gemma5ForConditionalGeneration"]}, "Gemma5"),
         ({"model_type": "paligemma", "architectures": None}, "paligemma"),
         ({"model_type": None, "architectures": None}, "none named"),
         ({"architectures": ["Gemma3ForSequenceClassification"]}, "SequenceClassification"),

@@ -68,7 +68,9 @@ class Model:
     where left out); shared_kv (per layer: the earlier layer whose keys and values it reads, -1 for its own);
     values_are_keys (per layer, bools: "k" gives the values too, before its norm); value_norm (a bool: values are
     normed, without a weight); per_layer_dim (P, the size of per-layer embeddings; 0: none) and per_layer_vocab_size (T;
-    tokens beyond have the row of token 0).
+    tokens beyond have the row of token 0); gate_cutoff (per layer, floats: gates less than so many standard deviations
+    above their mean are cut; -inf: none); num_experts (E; 0: none), top_k_experts, expert_dim (Fe); num_streams (N, of
+    AltUp; 0: none), active_stream, laurel_rank (R).
 
     `tensors`: "embedding" [V, D]; optional "lm_head" [V, D] (else the embedding is tied); "final_norm" [1, D]; and per
     layer "layers.{i}." + "pre_attention_norm", "post_attention_norm", "pre_ffn_norm", "post_ffn_norm" [1, D] (post_*
@@ -79,7 +81,11 @@ class Model:
     [1, 1], by which the stream behind the layer is multiplied. Layers that share keys and values have "q" and no "k",
     "v", "key_norm". With per-layer embeddings: "per_layer_embedding" [T, layers * P], "per_layer_projection"
     [layers * P, D], "per_layer_norm" [1, P]; in each layer "per_layer_gate" [P, D], "per_layer_out" [D, P],
-    "post_per_layer_norm" [1, D].
+    "post_per_layer_norm" [1, D]. With experts, in each layer: "router_norm", "pre_experts_norm", "post_dense_norm",
+    "post_experts_norm" [1, D], "router" [E, D], "expert_scales" [1, E], "experts_gate_up" [E * 2Fe, D],
+    "experts_down" [E * D, Fe]. With streams: "stream_in.{s}", "stream_out.{s}" [D, D] for s from 1; in each layer
+    "altup_router_norm", "laurel_norm" [1, D], "altup_router" [N, D], "altup_prediction" [N * N, N],
+    "altup_correction" [N, N], optional "altup_output_scale" [1, D], "laurel_left" [R, D], "laurel_right" [D, R].
     """
 
     def __init__(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from .formats.model_file import ModelFile
     from .formats.sbs import SbsConfig
 
-Family = Literal["gemma1", "gemma2", "gemma3", "gemma4"]
+Family = Literal["gemma1", "gemma2", "gemma3", "gemma3n", "gemma4"]
 
-SUPPORTED = "the text models of Gemma 1, 2, 3 and 4 (model_type gemma, gemma2, gemma3, gemma4 and their _text)"
+SUPPORTED = "the text models of Gemma 1, 2, 3, 3n and 4 (model_type gemma, gemma2, gemma3, gemma3n, gemma4, or _text)"
 MAX_LAYERS = 1024
 
 
@@ -27,7 +27,8 @@ class LayerShape:
     """What may differ from layer to layer.
 
     `rope_dims` values of a head are rotated. `shared_kv` is the earlier layer whose keys and values this one reads, or
-    -1 where it has its own. With `values_are_keys` one projection gives keys and values.
+    -1 where it has its own. With `values_are_keys` one projection gives keys and values. Gates of the feed-forward
+    layer less than `gate_cutoff` standard deviations above their mean are cut.
     """
 
     num_kv_heads: int
@@ -36,6 +37,7 @@ class LayerShape:
     rope_dims: int
     shared_kv: int = -1
     values_are_keys: bool = False
+    gate_cutoff: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class ModelConfig:
     Jinja source that came with the model. Where layers differ in shape, `layer_shapes` has an item for each, and
     `num_kv_heads`, `head_dim` and `ffn_dim` are those of sliding layers; `shape(layer)` knows in either case.
     `whole_norms` says that norms multiply by their weights, and not by one more. `per_layer_dim` is the size of
-    per-layer embeddings (0: none), `per_layer_vocab_size` how many tokens have them.
+    per-layer embeddings (0: none), `per_layer_vocab_size` how many tokens have them. A mixture has `num_experts` of
+    `expert_dim`, of which `top_k_experts` take a token. AltUp has `num_streams`, the layers compute on `active_stream`.
     """
 
     family: Family
@@ -81,6 +84,13 @@ class ModelConfig:
     whole_norms: bool = False
     per_layer_dim: int = 0
     per_layer_vocab_size: int = 0
+    num_experts: int = 0
+    top_k_experts: int = 0
+    expert_dim: int = 0
+    num_streams: int = 0
+    active_stream: int = 0
+    scales_active_stream: bool = False
+    laurel_rank: int = 0
 
     def shape(self, layer: int) -> LayerShape:
         """The shape of a layer."""
@@ -102,6 +112,7 @@ _ENGINE_KEYS = (
     "num_layers", "model_dim", "ffn_dim", "num_heads", "num_kv_heads", "head_dim", "vocab_size", "max_seq_len",
     "windows", "rope_bases", "rope_scales", "query_scale", "embedding_scale", "attention_softcap", "final_softcap",
     "norm_eps", "qk_norm", "post_norms", "qkv_layout", "value_norm", "per_layer_dim", "per_layer_vocab_size",
+    "num_experts", "top_k_experts", "expert_dim", "num_streams", "active_stream", "laurel_rank",
 )  # fmt: skip
 
 
@@ -176,12 +187,17 @@ _GEMMA3 = _HfFamily(
 _GEMMA4 = _HfFamily(
     "gemma4", 131_072, 2304, 9216, 30, 8, 4, 262_144, window=512, pattern=6, global_base=1e6, local_base=1e4
 )
+_GEMMA3N = _HfFamily(
+    "gemma3n", 32_768, 2048, 16_384, 35, 8, 2, 262_400, (0.0, 30.0), 512, pattern=5, global_base=1e6, local_base=1e4
+)
 _GEMMA4_UNIFIED = replace(_GEMMA4, max_position_embeddings=262_144, window=1024)
 _HF_FAMILIES = {
     "gemma": _HfFamily("gemma1", 8192, 3072, 24576, 28, 16, 16, 256_000),
     "gemma2": _HfFamily("gemma2", 8192, 2304, 9216, 26, 8, 4, 256_000, (50.0, 30.0), 4096, 2),
     "gemma3_text": _GEMMA3,
     "gemma3": _GEMMA3,
+    "gemma3n_text": _GEMMA3N,
+    "gemma3n": _GEMMA3N,
     "gemma4_text": _GEMMA4,
     "gemma4": _GEMMA4,
     "gemma4_unified_text": _GEMMA4_UNIFIED,
@@ -192,6 +208,8 @@ _HF_ARCHITECTURES = {
     "Gemma2ForCausalLM": "gemma2",
     "Gemma3ForCausalLM": "gemma3_text",
     "Gemma3ForConditionalGeneration": "gemma3",
+    "Gemma3nForCausalLM": "gemma3n_text",
+    "Gemma3nForConditionalGeneration": "gemma3n",
     "Gemma4ForCausalLM": "gemma4_text",
     "Gemma4ForConditionalGeneration": "gemma4",
     "Gemma4UnifiedForCausalLM": "gemma4_unified_text",
@@ -226,7 +244,7 @@ def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, 
         architecture=architecture,
         num_layers=layers,
         model_dim=model_dim,
-        ffn_dim=text.size("intermediate_size", defaults.intermediate_size),
+        ffn_dim=text.sizes("intermediate_size", defaults.intermediate_size, layers)[0],
         num_heads=text.size("num_attention_heads", defaults.num_attention_heads),
         num_kv_heads=text.size("num_key_value_heads", defaults.num_key_value_heads),
         head_dim=head_dim,
@@ -240,7 +258,7 @@ def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, 
         attention_softcap=text.number("attn_logit_softcapping", defaults.softcaps[0], null=0.0),
         final_softcap=text.number("final_logit_softcapping", defaults.softcaps[1], null=0.0),
         norm_eps=text.number("rms_norm_eps", 1e-6),
-        qk_norm=defaults.family in ("gemma3", "gemma4"),
+        qk_norm=defaults.family in ("gemma3", "gemma3n", "gemma4"),
         post_norms=defaults.family != "gemma1",
         tied_embeddings=_hf_tied(raw, text),
         qkv_layout="separate",
@@ -251,12 +269,16 @@ def config_from_hf(raw: Mapping[str, Any], path: Path, generation: Mapping[str, 
         from .gemma4_config import as_gemma4
 
         return as_gemma4(config, text, sliding)
+    if defaults.family == "gemma3n":
+        from .gemma4_config import as_gemma3n
+
+        return as_gemma3n(config, text, sliding)
     return config
 
 
 def _hf_query_scalar(text: JsonFields, defaults: _HfFamily, head_dim: int) -> float:
     """Queries are divided by its root."""
-    if defaults.family == "gemma4":
+    if defaults.family in ("gemma3n", "gemma4"):
         return 1.0
     return float(head_dim) if defaults.family == "gemma1" else text.number("query_pre_attn_scalar", 256.0)
 

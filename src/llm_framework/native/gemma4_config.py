@@ -1,10 +1,13 @@
-"""What is Gemma 4's own in a config.json: layers of several shapes, keys and values that layers share, per-layer
-embeddings. Transformers' `Gemma4TextConfig` is the definition, its values for what is left out included."""
+"""What is Gemma 4's and Gemma 3n's own in a config.json: layers of several shapes, keys and values that layers share,
+per-layer embeddings, mixtures of experts, AltUp. Transformers' `Gemma4TextConfig` and `Gemma3nTextConfig` are the
+definition, their values for what is left out included."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from .config import LayerShape, ModelConfig
 from .formats.view import fault
@@ -12,6 +15,9 @@ from .json_fields import JsonFields
 
 _GLOBAL_HEAD_DIM = 512
 _PER_LAYER_DIM = 256
+_GEMMA3N_SHARED = 15
+_MAX_STREAMS = 16
+_MAX_EXPERTS = {"num_experts": 1024, "top_k_experts": 1024, "moe_intermediate_size": 1 << 16}
 _PER_LAYER_VOCAB_SIZE = 262_144
 _ROTATED_SHARE = 0.25  # of a global layer's head, where the config says nothing of positions at all
 
@@ -19,8 +25,7 @@ _ROTATED_SHARE = 0.25  # of a global layer's head, where the config says nothing
 def as_gemma4(config: ModelConfig, text: JsonFields, sliding: Sequence[bool]) -> ModelConfig:
     """`config`, which holds what all families have, with what is Gemma 4's own; `sliding` says for each layer whether
     it has a window. Raises `ModelLoadError`."""
-    _refuse_experts(text)
-    sources = _shared_kv(text, sliding)
+    sources = _shared_kv(text, sliding, 0)
     overrides = _overrides(text, config.num_layers)
     wide = 2 if text.get("use_double_wide_mlp") else 1
     shapes = []
@@ -38,6 +43,7 @@ def as_gemma4(config: ModelConfig, text: JsonFields, sliding: Sequence[bool]) ->
         )
     unified = "unified" in str(text.root.get("model_type") or text.root.get("architectures")).lower()
     dim = 0 if unified else text.size("hidden_size_per_layer_input", _PER_LAYER_DIM)
+    config = _with_experts(config, text) if text.get("enable_moe_block") else config
     return replace(
         config,
         layer_shapes=tuple(shapes),
@@ -48,15 +54,62 @@ def as_gemma4(config: ModelConfig, text: JsonFields, sliding: Sequence[bool]) ->
     )
 
 
-def _refuse_experts(text: JsonFields) -> None:
-    if text.get("enable_moe_block"):
-        raise fault(text.path, "this is a mixture of experts (enable_moe_block), which is not supported")
+def as_gemma3n(config: ModelConfig, text: JsonFields, sliding: Sequence[bool]) -> ModelConfig:
+    """As `as_gemma4`, for Gemma 3n."""
+    sources = _shared_kv(text, sliding, _GEMMA3N_SHARED)
+    widths = text.sizes("intermediate_size", config.ffn_dim, config.num_layers)
+    cutoffs = _gate_cutoffs(text, config.num_layers)
+    streams, active = text.size("altup_num_inputs", 4), text.size("altup_active_idx", 0)
+    dim = text.size("hidden_size_per_layer_input", _PER_LAYER_DIM)
+    if not 0 <= active < streams <= _MAX_STREAMS or not dim:
+        what = "altup_num_inputs, altup_active_idx and hidden_size_per_layer_input"
+        raise fault(text.path, f"the config's {what} are {streams}, {active} and {dim}, which cannot be")
+    return replace(
+        config,
+        layer_shapes=tuple(
+            LayerShape(config.num_kv_heads, config.head_dim, width, config.head_dim, source, gate_cutoff=cutoff)
+            for width, source, cutoff in zip(widths, sources, cutoffs, strict=True)
+        ),
+        value_norm=True,
+        whole_norms=True,
+        per_layer_dim=dim,
+        per_layer_vocab_size=text.size("vocab_size_per_layer_input", _PER_LAYER_VOCAB_SIZE),
+        num_streams=streams,
+        active_stream=active,
+        scales_active_stream=bool(text.get("altup_correct_scale", True)),
+        laurel_rank=text.size("laurel_rank", 64),
+    )
 
 
-def _shared_kv(text: JsonFields, sliding: Sequence[bool]) -> list[int]:
+def _gate_cutoffs(text: JsonFields, num_layers: int) -> list[float]:
+    """Per layer, how many standard deviations above the mean a gate must lie: where `activation_sparsity_pattern` says
+    that 95 % of them are to be cut, and they were spread normally, 1.64."""
+    shares = text.get("activation_sparsity_pattern")
+    if shares is None:
+        sparse = 10 if num_layers > 10 else 0
+        shares = [0.95] * sparse + [0.0] * (num_layers - sparse)
+    if not isinstance(shares, list) or len(shares) != num_layers:
+        raise fault(text.path, f"the config's activation_sparsity_pattern must be a list of {num_layers} numbers")
+    if not all(type(share) in (int, float) and 0 <= share < 1 for share in shares):
+        raise fault(text.path, "the config's activation_sparsity_pattern must have shares from 0 to below 1")
+    return [NormalDist().inv_cdf(share) if share > 0 else -math.inf for share in shares]
+
+
+def _with_experts(config: ModelConfig, text: JsonFields) -> ModelConfig:
+    sizes = {name: text.size(name, 0) for name in ("num_experts", "top_k_experts", "moe_intermediate_size")}
+    for name, size in sizes.items():
+        if not 0 < size <= _MAX_EXPERTS[name]:
+            raise fault(text.path, f"the config's {name} is {size}; 1 to {_MAX_EXPERTS[name]} are possible")
+    if sizes["top_k_experts"] > sizes["num_experts"]:
+        raise fault(text.path, "the config's top_k_experts are more than its num_experts")
+    experts, chosen, dim = sizes.values()
+    return replace(config, num_experts=experts, top_k_experts=chosen, expert_dim=dim)
+
+
+def _shared_kv(text: JsonFields, sliding: Sequence[bool], default: int) -> list[int]:
     """Per layer, the one whose keys and values it reads, -1 for its own: the last `num_kv_shared_layers` read those of
     the last layer of their kind before them."""
-    first = len(sliding) - text.size("num_kv_shared_layers", 0)
+    first = len(sliding) - text.size("num_kv_shared_layers", default)
     if first <= 0:
         raise fault(text.path, f"the config's num_kv_shared_layers must be below its {len(sliding)} layers")
     last_of = {slides: layer for layer, slides in enumerate(sliding[:first])}

@@ -40,6 +40,15 @@ class JsonFields:
             raise fault(self.path, f"the config's {name} is {str(value)[:40]!r}, not a whole number up to {MAX_SIZE}")
         return value
 
+    def sizes(self, name: str, default: int, count: int) -> tuple[int, ...]:
+        """One size for each of `count`, from a list of them or from one for all."""
+        listed = self.members.get(name)
+        if not isinstance(listed, list):
+            return (self.size(name, default),) * count
+        if len(listed) != count:
+            raise fault(self.path, f"the config's {name} has {len(listed)} items for {count} layers")
+        return tuple(JsonFields({name: item}, self.path).size(name, default) for item in listed)
+
     def number(self, name: str, default: float, null: float | None = None) -> float:
         """A finite number; where the field is there and null, `null` (by default the default)."""
         value = self.members.get(name, default)

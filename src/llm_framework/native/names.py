@@ -46,7 +46,8 @@ def _check_tensor(view: TensorView, shape: tuple[int, int], path: Path) -> None:
     if view.type not in ENGINE_TYPES:
         known = ", ".join(sorted(ENGINE_TYPES))
         raise fault(path, f"the tensor {view.name} has the type {view.type}, which is not supported yet ({known} are)")
-    if len(view.shape) not in (1, 2) or (view.rows, view.cols) != shape:
+    is_stack = len(view.shape) == 3 and view.shape[0] > 1  # of experts' matrices
+    if not (len(view.shape) in (1, 2) or is_stack) or (view.rows, view.cols) != shape:
         raise fault(path, f"the tensor {view.name} is {_dims(view.shape)}; the config makes it {_dims(shape)}")
 
 
@@ -88,9 +89,15 @@ def _collect_hf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
         yield "per_layer_embedding", f"{prefix}embed_tokens_per_layer.weight", tokens
         yield "per_layer_projection", f"{prefix}per_layer_model_projection.weight", (width, config.model_dim)
         yield "per_layer_norm", f"{prefix}per_layer_projection_norm.weight", (1, config.per_layer_dim)
+    for stream in range(1, config.num_streams):
+        square = (config.model_dim, config.model_dim)
+        yield f"stream_in.{stream}", f"{prefix}altup_projections.{stream - 1}.weight", square
+        yield f"stream_out.{stream}", f"{prefix}altup_unembed_projections.{stream - 1}.weight", square
     for layer in range(config.num_layers):
         for engine_name, hf_name, shape in _hf_layer(config, layer):
             yield f"layers.{layer}.{engine_name}", f"{prefix}layers.{layer}.{hf_name}.weight", shape
+        for engine_name, hf_name, shape in _hf_layer_bare(config):
+            yield f"layers.{layer}.{engine_name}", f"{prefix}layers.{layer}.{hf_name}", shape
         scalar = f"{prefix}layers.{layer}.layer_scalar"
         if scalar in file.tensors:
             yield f"layers.{layer}.output_scale", scalar, (1, 1)
@@ -122,6 +129,36 @@ def _hf_layer(config: ModelConfig, layer: int) -> Iterable[_Wanted]:
         yield "per_layer_gate", "per_layer_input_gate", (config.per_layer_dim, config.model_dim)
         yield "per_layer_out", "per_layer_projection", (config.model_dim, config.per_layer_dim)
         yield "post_per_layer_norm", "post_per_layer_input_norm", shapes.norm
+    if config.num_experts:
+        yield "router", "router.proj", (config.num_experts, config.model_dim)
+        yield "pre_experts_norm", "pre_feedforward_layernorm_2", shapes.norm
+        yield "post_dense_norm", "post_feedforward_layernorm_1", shapes.norm
+        yield "post_experts_norm", "post_feedforward_layernorm_2", shapes.norm
+    if config.num_streams:
+        yield from _hf_altup(config, shapes)
+
+
+def _hf_altup(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+    streams = config.num_streams
+    yield "altup_router_norm", "altup.router_norm", shapes.norm
+    yield "altup_router", "altup.modality_router", (streams, config.model_dim)
+    yield "altup_prediction", "altup.prediction_coefs", (streams * streams, streams)
+    yield "altup_correction", "altup.correction_coefs", (streams, streams)
+    yield "laurel_left", "laurel.linear_left", (config.laurel_rank, config.model_dim)
+    yield "laurel_right", "laurel.linear_right", (config.model_dim, config.laurel_rank)
+    yield "laurel_norm", "laurel.post_laurel_norm", shapes.norm
+
+
+def _hf_layer_bare(config: ModelConfig) -> Iterable[_Wanted]:
+    """What is no module's weight, and so is called by its name alone."""
+    experts, dim = config.num_experts, config.model_dim
+    if experts:
+        yield "router_norm", "router.scale", (1, dim)
+        yield "expert_scales", "router.per_expert_scale", (1, experts)
+        yield "experts_gate_up", "experts.gate_up_proj", (experts * 2 * config.expert_dim, dim)
+        yield "experts_down", "experts.down_proj", (experts * dim, config.expert_dim)
+    if config.scales_active_stream:
+        yield "altup_output_scale", "altup.correct_output_scale", (1, dim)
 
 
 # ---------------------------------------------------------------------------------------------------------------- sbs

@@ -41,6 +41,8 @@ LOCK_SECONDS = 600.0
 
 # What loses nothing: these are the same numbers in another order.
 _EXACT = {"q8_0": "q8p", "q4_0": "q4p"}
+# Of the per-layer table a token needs one row; the others are small, and decide over much.
+_KEPT = ("per_layer_embedding", "router", "altup_prediction", "altup_correction")
 _PLAIN = frozenset({"f32", "f16", "bf16", "sfp"})
 
 _log = get_logger(__name__)
@@ -73,7 +75,7 @@ def make_plan(tensors: Mapping[str, EngineTensor], quantization: str | None, pac
     check_quantization(quantization)
     forms: dict[str, str] = {}
     for name, (_, kind, rows, _, _) in tensors.items():
-        if rows == 1 or name == "per_layer_embedding":  # only a few of its rows are ever read: better where they lie
+        if rows == 1 or name.endswith(_KEPT):
             continue
         if kind in _PLAIN and quantization is not None:
             forms[name] = "q8p" if quantization == "q8" or name in ("embedding", "lm_head") else "q4p"

@@ -22,10 +22,10 @@ __all__ = ["FormatName", "ModelFile", "ModelHeader", "TensorView", "inspect_mode
 class ModelHeader:
     """What a model file or folder says of itself, read from headers alone (milliseconds, no weights).
 
-    `family` is "gemma1" to "gemma4"; `architecture` the file's own word for it; `context_length` is in
-    tokens; `num_parameters` counts the values of all tensors; `weight_type` is the narrowest number format of the
-    matrices ("f32", "bf16", "f16", "sfp"); `num_bytes` is the size of the weight files; `has_tokenizer` and
-    `has_chat_template` say whether those come with it.
+    `family` is "gemma1", "gemma2", "gemma3", "gemma3n" or "gemma4"; `architecture` the file's own word for it;
+    `context_length` is in tokens; `num_parameters` counts the values of all tensors; `weight_type` is the narrowest
+    number format of the matrices ("f32", "bf16", "f16", "sfp"); `num_bytes` is the size of the weight files;
+    `has_tokenizer` and `has_chat_template` say whether those come with it.
     """
 
     path: Path
