@@ -148,7 +148,7 @@ def test_two_modules_read_the_environment(path: Path) -> None:
         assert readers == []
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if name_of(path) not in ("cli",)], ids=name_of)
+@pytest.mark.parametrize("path", [path for path in MODULES if not name_of(path).startswith("cli.")], ids=name_of)
 def test_nobody_prints(path: Path) -> None:
     """A library speaks through logging."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]

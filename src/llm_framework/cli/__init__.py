@@ -1,0 +1,12 @@
+"""The command `llm-framework`: one file per command.
+
+A terminal gets colour, streaming and progress; piped output is plain text and nothing else. Exit codes: 0 all well,
+1 the request failed (the reason is on standard error), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from . import chat, generate, models  # the commands register themselves
+from .app import app, main
+
+__all__ = ["app", "chat", "generate", "main", "models"]

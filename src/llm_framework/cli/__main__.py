@@ -1,0 +1,5 @@
+"""`python -m llm_framework.cli`."""
+
+from . import main
+
+main()
