@@ -105,6 +105,29 @@ def iterate(make_stream: Callable[[], AsyncIterator[T]]) -> SyncStream[T]:
     return SyncStream(make_stream)
 
 
+class _Ended:
+    """An event that one thread sets once. An interrupt inside `threading.Event.wait` can leave its lock held, and then
+    the background loop hangs in `set`; this is one lock of C, which an interrupt finds taken or not."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._open = threading.Lock()
+        self._open.acquire()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._open.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it is set, within so many seconds."""
+        if not self._is_set and self._open.acquire(timeout=timeout):
+            self._open.release()
+        return self._is_set
+
+
 class _Call:
     """Work on the background loop. Made first and started then, so that an interrupt at any moment finds something to
     cancel. `ended` is set when the work has really ended, its streams closed."""
@@ -123,7 +146,7 @@ class _Call:
         self._result: Any = None
         self._error: Exception | None = None
         self._started = self._cancelled = False
-        self.ended = threading.Event()
+        self.ended = _Ended()
 
     def start(self) -> None:
         """Begin. `result` may be asked for once `ended` is set."""

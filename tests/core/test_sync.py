@@ -147,7 +147,8 @@ def test_a_blocking_call_on_the_background_loop_is_an_error(sync_framework: LLMF
 # ------------------------------------------------------------------------------------------------------ whole processes
 def run_script(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
     head = """
-        import os, signal, sys, threading
+        import faulthandler, os, signal, sys, threading
+        faulthandler.dump_traceback_later(50, exit=True)  # a script that hangs says where
         from llm_framework import LLMFramework, ModelInfo
         from llm_framework.testing import FakeBackend, Gate
         framework = LLMFramework({"default_model": "m", "auto_discover_models": False})
