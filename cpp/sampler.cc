@@ -1,25 +1,15 @@
 #include "sampler.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
 #include <string>
 
+#include "logits.h"
+
 namespace llmfw {
 namespace {
-
-constexpr float kNever = -std::numeric_limits<float>::infinity();
-
-struct Candidate {
-  float value;  // logit or probability
-  int token;
-};
-
-bool Likelier(const Candidate& a, const Candidate& b) {
-  return a.value != b.value ? a.value > b.value : a.token < b.token;
-}
 
 [[noreturn]] void Fail(const char* name, float value, const char* must) {
   throw std::invalid_argument(std::string(name) + " is " + std::to_string(value) + ", must be " + must);
@@ -38,88 +28,22 @@ double Uniform(uint64_t seed, uint64_t index) {
   return static_cast<double>(Mix(Mix(seed + kGolden) + index * kGolden) >> 11) * 0x1p-53;
 }
 
-// Written over the bits, so that the compiler turns it into wide instructions.
-bool AllFinite(const float* x, int n) {
-  constexpr uint32_t kExponent = 0x7F800000u;
-  uint32_t worst = 0;
-  for (int i = 0; i < n; ++i) worst = std::max(worst, std::bit_cast<uint32_t>(x[i]) & kExponent);
-  return worst != kExponent;
-}
-
-int ArgMax(const float* x, int n) { return static_cast<int>(std::max_element(x, x + n) - x); }
-
-// The k likeliest, likeliest first; fewer where fewer are above kNever. One pass over a small heap: with k far below n,
-// nearly all values fail the first comparison.
-std::vector<Candidate> TopK(const float* values, int n, int k) {
-  std::vector<Candidate> heap;
-  if (k == 0) return heap;
-  heap.reserve(static_cast<size_t>(std::min(k, n)));
-  float lowest = kNever;
-  for (int i = 0; i < n; ++i) {
-    if (!(values[i] > lowest)) continue;  // an equal value has a higher id than the one that is in
-    if (static_cast<int>(heap.size()) == k) {
-      std::pop_heap(heap.begin(), heap.end(), Likelier);
-      heap.back() = {values[i], i};
-    } else {
-      heap.push_back({values[i], i});
-    }
-    std::push_heap(heap.begin(), heap.end(), Likelier);
-    if (static_cast<int>(heap.size()) == k) lowest = heap.front().value;
-  }
-  std::sort_heap(heap.begin(), heap.end(), Likelier);
-  return heap;
-}
-
-// The tokens whose probability is at least `threshold`, in the order of their ids.
-std::vector<Candidate> Above(const float* probabilities, int n, float threshold) {
-  std::vector<Candidate> candidates;
-  for (int i = 0; i < n; ++i) {
-    if (probabilities[i] >= threshold && probabilities[i] > 0.0f) candidates.push_back({probabilities[i], i});
-  }
-  return candidates;
-}
-
 double Mass(std::span<const Candidate> candidates) {
   double mass = 0.0;
   for (const Candidate& candidate : candidates) mass += static_cast<double>(candidate.value);
   return mass;
 }
 
-// Tokens that include the likeliest ones which together have the mass `top_p`. Most of a large vocabulary is far too
-// unlikely to be among them: a threshold keeps it out, and falls until the rest suffices.
-std::vector<Candidate> LikeliestWithMass(const float* probabilities, int n, float top_p) {
-  for (float threshold = 1e-2f * probabilities[ArgMax(probabilities, n)];; threshold *= 1e-2f) {
-    std::vector<Candidate> candidates = Above(probabilities, n, threshold);
-    if (threshold == 0.0f || Mass(candidates) >= static_cast<double>(top_p)) return candidates;
-  }
-}
-
-// Keeps the fewest, likeliest candidates that together have at least the mass `top_p`. Halves the range in which the cut
-// lies until sorting it costs nothing: with flat distributions, sorting everything would cost more than the step.
+// The two cuts of candidates that stand likeliest first.
 void CutTopP(std::vector<Candidate>& candidates, float top_p) {
-  constexpr std::ptrdiff_t kSortable = 64;
   double needed = static_cast<double>(top_p);
-  auto begin = candidates.begin();
-  auto end = candidates.end();
-  while (end - begin > kSortable) {
-    const auto middle = begin + (end - begin) / 2;
-    std::nth_element(begin, middle, end, Likelier);
-    const double mass = Mass({begin, middle});
-    if (mass >= needed) {
-      end = middle;
-    } else {
-      needed -= mass;
-      begin = middle;
-    }
-  }
-  std::sort(begin, end, Likelier);
-  while (begin != end && needed > 0.0) needed -= static_cast<double>((begin++)->value);
-  candidates.erase(begin, candidates.end());
+  auto end = candidates.begin();
+  while (end != candidates.end() && needed > 0.0) needed -= static_cast<double>((end++)->value);
+  candidates.erase(end, candidates.end());
 }
 
 void CutMinP(std::vector<Candidate>& candidates, float min_p) {
-  float max = 0.0f;
-  for (const Candidate& candidate : candidates) max = std::max(max, candidate.value);
+  const float max = candidates.front().value;
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.value < min_p * max; });
 }
 
@@ -130,38 +54,6 @@ int Pick(const std::vector<Candidate>& candidates, double uniform) {
     if (left < 0.0) return candidate.token;
   }
   return candidates.back().token;
-}
-
-// From all tokens, in the order of their ids.
-int PickFromAll(const float* probabilities, int n, double uniform) {
-  double mass = 0.0;
-  for (int i = 0; i < n; ++i) mass += static_cast<double>(probabilities[i]);
-  double left = uniform * mass;
-  int last = 0;
-  for (int i = 0; i < n; ++i) {
-    if (!(probabilities[i] > 0.0f)) continue;
-    left -= static_cast<double>(probabilities[i]);
-    if (left < 0.0) return i;
-    last = i;
-  }
-  return last;
-}
-
-void ApplyMask(const uint32_t* mask, float* logits, int n) {
-  for (int begin = 0; begin < n; begin += 32) {
-    const uint32_t word = mask[begin / 32];
-    if (word == ~0u) continue;
-    for (int i = begin; i < std::min(n, begin + 32); ++i) {
-      if ((word >> (i - begin) & 1u) == 0) logits[i] = kNever;
-    }
-  }
-}
-
-// probabilities = softmax(logits / temperature); subtracting the maximum first keeps tiny temperatures harmless.
-void Probabilities(const KernelTable& kernels, const float* logits, int n, float temperature, float* probabilities) {
-  const float max = logits[ArgMax(logits, n)];
-  for (int i = 0; i < n; ++i) probabilities[i] = (logits[i] - max) / temperature;
-  kernels.softmax(probabilities, n);
 }
 
 void ToProbabilities(std::vector<Candidate>& candidates, float temperature) {
@@ -279,20 +171,20 @@ int Sampler::Draw(const KernelTable& kernels, const float* logits, int vocab_siz
   if (s.temperature == 0.0f || s.top_k == 1) return likeliest;
 
   const double uniform = Uniform(s.seed, num_drawn_);
-  std::vector<Candidate> candidates;
   if (s.top_k > 0 && s.top_k < vocab_size) {
-    candidates = TopK(logits, vocab_size, s.top_k);
+    std::vector<Candidate> candidates = TopK(logits, vocab_size, s.top_k);
     ToProbabilities(candidates, s.temperature);
-  } else {
-    float* probabilities = scratch;
-    Probabilities(kernels, logits, vocab_size, s.temperature, probabilities);
-    if (s.top_p == 1.0f && s.min_p == 0.0f) return PickFromAll(probabilities, vocab_size, uniform);
-    candidates = s.top_p < 1.0f ? LikeliestWithMass(probabilities, vocab_size, s.top_p)
-                                : Above(probabilities, vocab_size, s.min_p * probabilities[likeliest]);
+    if (s.top_p < 1.0f) CutTopP(candidates, s.top_p);
+    if (s.min_p > 0.0f) CutMinP(candidates, s.min_p);
+    return Pick(candidates, uniform);
   }
-  if (s.top_p < 1.0f) CutTopP(candidates, s.top_p);
-  if (s.min_p > 0.0f) CutMinP(candidates, s.min_p);
-  return Pick(candidates, uniform);
+  float* probabilities = scratch;
+  // Subtracting the maximum first keeps tiny temperatures harmless.
+  for (int i = 0; i < vocab_size; ++i) probabilities[i] = (logits[i] - logits[likeliest]) / s.temperature;
+  kernels.softmax(probabilities, vocab_size);
+  const float least = s.min_p * probabilities[likeliest];
+  const float floor = s.top_p < 1.0f ? TopPFloor(probabilities, vocab_size, s.top_p) : 0.0f;
+  return PickAbove(probabilities, vocab_size, std::max(floor, least), uniform);
 }
 
 }  // namespace llmfw
