@@ -1,5 +1,5 @@
 // A matrix of weights [rows, cols], row-major but in packed forms, read where it lies (usually in a mapped file).
-// Checked once, in bindings.cc, when it crosses the border; kernels trust it.
+// Checked once, in python/tensors.cc, when it crosses the border; kernels trust it.
 #pragma once
 
 #include <cstddef>
