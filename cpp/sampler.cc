@@ -116,11 +116,14 @@ Sampled Sampler::Sample(const KernelTable& kernels, const float* logits, int voc
     throw std::runtime_error("the model produced logits that are not finite; its weights may be damaged");
   }
   const std::lock_guard lock(mutex_);
-  float* adjusted = scratch;
-  std::copy(logits, logits + vocab_size, adjusted);
-  Adjust(adjusted, vocab_size);
-  if (mask != nullptr) ApplyMask(mask, adjusted, vocab_size);
-  if (num_drawn_ < static_cast<uint64_t>(settings_.min_tokens)) ForbidEnds(adjusted, vocab_size);
+  const float* adjusted = logits;
+  if (mask != nullptr || ChangesLogits()) {  // else a copy of a megabyte is saved
+    std::copy(logits, logits + vocab_size, scratch);
+    Adjust(scratch, vocab_size);
+    if (mask != nullptr) ApplyMask(mask, scratch, vocab_size);
+    if (num_drawn_ < static_cast<uint64_t>(settings_.min_tokens)) ForbidEnds(scratch, vocab_size);
+    adjusted = scratch;
+  }
 
   Sampled sampled;
   sampled.token = Draw(kernels, adjusted, vocab_size, scratch + vocab_size);
@@ -137,10 +140,18 @@ Sampled Sampler::Sample(const KernelTable& kernels, const float* logits, int voc
   return sampled;
 }
 
+bool Sampler::HasPenalties() const {
+  const SamplerSettings& s = settings_;
+  return s.repetition_penalty != 1.0f || s.presence_penalty != 0.0f || s.frequency_penalty != 0.0f;
+}
+
+bool Sampler::ChangesLogits() const {
+  return HasPenalties() || !settings_.logit_bias.empty() || num_drawn_ < static_cast<uint64_t>(settings_.min_tokens);
+}
+
 void Sampler::Adjust(float* logits, int vocab_size) const {
   const SamplerSettings& s = settings_;
-  const bool penalties = s.repetition_penalty != 1.0f || s.presence_penalty != 0.0f || s.frequency_penalty != 0.0f;
-  if (penalties) {
+  if (HasPenalties()) {
     for (const auto& [token, times] : times_drawn_) {
       if (token >= vocab_size) continue;
       float& logit = logits[token];

@@ -42,8 +42,8 @@ struct Sampled {
 };
 
 // The order: log-probabilities are those of the model, before anything below. Then penalties and bias, the mask,
-// the end tokens, temperature, top-k, top-p, min-p. Ties go to the lower id. The n-th draw uses the n-th number of the seed's own
-// sequence, so it depends on nothing but the seed, the settings, the tokens so far and the logits.
+// the end tokens, temperature, top-k, top-p, min-p. Ties go to the lower id. The n-th draw uses the n-th number of the
+// seed's own sequence, so it depends on nothing but the seed, the settings, the tokens so far and the logits.
 class Sampler {
  public:
   explicit Sampler(SamplerSettings settings);
@@ -59,6 +59,8 @@ class Sampler {
   int min_vocab_size() const { return min_vocab_size_; }
 
  private:
+  bool HasPenalties() const;
+  bool ChangesLogits() const;
   void Adjust(float* logits, int vocab_size) const;
   void ForbidEnds(float* logits, int vocab_size) const;
   int Draw(const KernelTable& kernels, const float* logits, int vocab_size, float* scratch) const;
