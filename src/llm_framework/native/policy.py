@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MAX_PREFILL = 512  # tokens of prompts in a step: what the engine takes in one pass over the weights
 MIN_PREFILL = 16  # prompts go on by so many tokens whatever it costs
-STALL_SECONDS = 0.035  # that a step may take while somebody's answer is being written; readers notice 0.05
+STALL_SECONDS = 0.03  # that a step may take while somebody's answer is being written; readers notice 0.05
 _RISE, _FALL = 0.5, 0.2  # how fast an estimate follows what was measured: quickly to the safe side
 
 
