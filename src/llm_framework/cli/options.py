@@ -13,3 +13,4 @@ MaxTokens = Annotated[int | None, typer.Option("--max-tokens", "-n", help="Longe
 Temperature = Annotated[float | None, typer.Option("--temperature", "-t", help="0 always takes the likeliest token.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same answer.")]
 System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
