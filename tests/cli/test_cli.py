@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, TIMEOUT, run, terminal
+from command_line import COMMAND, TIMEOUT, run
 
 import llm_framework
 
@@ -105,34 +104,6 @@ def test_closed_pipe_is_silent() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert len(done.stdout) == 1
     assert done.stderr == ""
-
-
-def test_chat_in_a_terminal() -> None:
-    """A chat greets, answers, remembers, takes commands and leaves with exit code 0."""
-    with terminal("chat", "-t", "0") as screen:
-        at = screen.wait_for("> ")
-        screen.type("My name is Clara.\n")
-        at = screen.wait_for("tokens in", at)
-        screen.type("What is my name?\n")
-        at = screen.wait_for("tokens in", at)
-        assert screen.screen.count("Clara") >= 3  # typed, greeted, remembered
-        screen.type("/clear\n")
-        at = screen.wait_for("anew", at)
-        screen.type("/exit\n")
-        screen.wait_for("Bye", at)
-        assert screen.process.wait(TIMEOUT) == 0
-
-
-def test_ctrl_c_stops_the_answer_and_keeps_the_chat() -> None:
-    """Ctrl-C at the prompt or in an answer does not end the chat."""
-    with terminal("chat", "-t", "0") as screen:
-        at = screen.wait_for("> ")
-        screen.process.send_signal(signal.SIGINT)
-        at = screen.wait_for("> ", at)
-        screen.type("Hello\n")
-        at = screen.wait_for("tokens in", at)
-        screen.type("/exit\n")
-        screen.wait_for("Bye", at)
 
 
 def test_models_convert(tmp_path: Path) -> None:
