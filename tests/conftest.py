@@ -20,7 +20,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         if (name.startswith("LLM_FRAMEWORK_") and name != "LLM_FRAMEWORK_ISA") or name.endswith("_API_KEY"):
             patch.delenv(name)
     home = tmp_path_factory.mktemp("home")
-    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         patch.setenv(name, str(home / name.lower()))
     patch.setenv("LLM_FRAMEWORK_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
     patch.setenv("HF_HUB_OFFLINE", "1")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -31,6 +31,7 @@ from . import secrets
 from .errors import ConfigurationError
 from .logs import get_logger
 from .redaction import redact_value
+from .yaml_file import read_yaml
 
 logger = get_logger(__name__)
 
@@ -124,7 +125,7 @@ class Credentials(BaseModel):
 
 
 class LLMConfig(BaseModel):
-    """The framework's settings; each field's meaning stands beside it. A value once made does not change.
+    """The framework's settings; times are in seconds, None is no limit. A value once made does not change.
 
     `LLMConfig(**values)` and `LLMConfig.load(path, values)` both obey the environment and the YAML file. Raises
     `ConfigurationError` naming the key, and the file and line, for unknown keys and wrong types.
@@ -133,40 +134,65 @@ class LLMConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     # models
-    models_dir: ExpandedPath = Field(default_factory=default_models_dir)
-    auto_discover_models: bool = True
-    default_model: str | None = None
-    quantization: str | None = None
-    memory_limit_gb: Annotated[float, Field(gt=0)] | None = None
-    num_threads: Positive = Field(default_factory=_num_cores)
-    # memory for texts that a local model has read, per model; None: an eighth of the machine's, 4 at most; 0: none
-    prefix_cache_gb: Annotated[float, Field(ge=0, lt=1e6)] | None = None
-    # performance; times in seconds, None is no limit
-    max_concurrent_requests: Positive | dict[str, Positive] = DEFAULT_CONCURRENCY  # per model
-    max_queue: Annotated[int, Field(ge=0)] = 1000  # waiting requests, per model
-    default_timeout: Seconds | None = 300.0  # one deadline over retries, waits, fallbacks and the reading of the stream
-    attempt_timeout: Seconds | None = None
-    connect_timeout: Seconds | None = 10.0
-    first_token_timeout: Seconds | None = None
-    idle_timeout: Seconds | None = 60.0
-    max_retries: Annotated[int, Field(ge=0)] = 2
+    models_dir: ExpandedPath = Field(
+        default_factory=default_models_dir,
+        description="the folder that is searched for models; default: `/.models` if it exists, else `models` in the "
+        "user's data folder",
+    )
+    auto_discover_models: bool = Field(True, description="search it")
+    default_model: str | None = Field(None, description="the model that answers where a call names none")
+    quantization: str | None = Field(None, description="take weights to `q8` or `q4` (bits) when they are loaded")
+    memory_limit_gb: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="for all local models together; the one used longest ago makes room"
+    )
+    num_threads: Positive = Field(
+        default_factory=_num_cores, description="of a local model; default: the cores of this machine"
+    )
+    prefix_cache_gb: Annotated[float, Field(ge=0, lt=1e6)] | None = Field(
+        None,
+        description="memory for texts that a local model has read, per model; none: an eighth of the machine's, 4 at "
+        "most; 0: nothing is kept",
+    )
+    # performance
+    max_concurrent_requests: Positive | dict[str, Positive] = Field(
+        DEFAULT_CONCURRENCY,
+        description="at once, per model: a number, or `{model: number}`; native models take 64 where nothing is set",
+    )
+    max_queue: Annotated[int, Field(ge=0)] = Field(1000, description="requests that wait, per model")
+    default_timeout: Seconds | None = Field(
+        300.0, description="seconds for a request with its retries, waits, fallbacks and the reading of its stream"
+    )
+    attempt_timeout: Seconds | None = Field(None, description="seconds for one attempt")
+    connect_timeout: Seconds | None = Field(10.0, description="seconds to reach a server")
+    first_token_timeout: Seconds | None = Field(None, description="seconds until the answer begins")
+    idle_timeout: Seconds | None = Field(60.0, description="seconds without anything new in a stream")
+    max_retries: Annotated[int, Field(ge=0)] = Field(2, description="further attempts after a fault that may pass")
     # generation
-    default_max_tokens: Positive | None = 512
-    default_temperature: Annotated[float, Field(ge=0, le=100)] | None = 0.7
-    default_top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    default_top_k: Annotated[int, Field(ge=0)] | None = None
+    default_max_tokens: Positive | None = Field(512, description="longest answer, in tokens")
+    default_temperature: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        0.7, description="0 always takes the likeliest token"
+    )
+    default_top_p: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="draw from the likeliest tokens that hold this much probability"
+    )
+    default_top_k: Annotated[int, Field(ge=0)] | None = Field(None, description="draw from this many tokens; 0: all")
     # the rest: a section each
-    api_credentials: dict[str, Credentials] = Field(default_factory=dict)
-    enable_fallbacks: bool = True
-    fallback_models: list[str] = Field(default_factory=list)
-    fallback_on_content_filter: bool = False  # ask another model also where one refuses for the content
-    breaker_failures: Positive = 5
-    breaker_cooldown: Seconds = 30.0
-    plugin_dirs: list[ExpandedPath] = Field(default_factory=list)
-    plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)  # a plugin's settings may hold keys
-    log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = "WARNING"
+    api_credentials: dict[str, Credentials] = Field(
+        default_factory=dict, description="how to reach a provider or endpoint, by its name"
+    )
+    enable_fallbacks: bool = Field(True, description="ask other models where one fails")
+    fallback_models: list[str] = Field(default_factory=list, description="which ones, in this order")
+    fallback_on_content_filter: bool = Field(False, description="also where a model refuses for the content")
+    breaker_failures: Positive = Field(5, description="faults in a row after which a model is left alone for a while")
+    breaker_cooldown: Seconds = Field(30.0, description="that while, in seconds")
+    plugin_dirs: list[ExpandedPath] = Field(default_factory=list, description="folders whose plugins are loaded")
+    plugins: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, repr=False, description="a plugin's own settings, by its name; they may hold keys"
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = Field("WARNING", description="of what is logged")
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _file: Path | None = PrivateAttr(default=None)
 
     @field_serializer("plugins")
     def _plugins_without_keys(self, plugins: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -177,12 +203,14 @@ class LLMConfig(BaseModel):
         return {**state, "__dict__": {**state["__dict__"], "plugins": redact_value(self.plugins)}}
 
     def __init__(self, yaml_path: str | os.PathLike[str] | None = None, /, **values: Any) -> None:
-        settings = _merge(yaml_path, values)
+        path = find_yaml(yaml_path)
+        settings = _merge(path, values)
         try:
             super().__init__(**{name: setting.value for name, setting in settings.items()})
         except ValidationError as error:
             raise _explain(error, settings) from None
-        self._origins = {name: setting.origin for name, setting in settings.items()}
+        self._origins = {key: origin for name, setting in settings.items() for key, origin in setting.origins(name)}
+        self._file = path
         for plugin_settings in self.plugins.values():
             secrets.remember_settings(plugin_settings)
 
@@ -192,12 +220,19 @@ class LLMConfig(BaseModel):
         `LLM_FRAMEWORK_CONFIG` names, else `framework_config.yaml` here or in the user's configuration folder."""
         return cls(path, **dict(values or {}))
 
+    @property
+    def file(self) -> Path | None:
+        """The YAML file that was read; None where there is none."""
+        return self._file
+
     def origin(self, field: str) -> str:
         """Where the field's value came from: "default", "code", "YAML file PATH, line N" or "environment variable
-        NAME"."""
-        if field not in type(self).model_fields:
+        NAME". What stands inside a field has a name with dots, "api_credentials.openai.base_url"."""
+        parts = field.split(".")
+        if parts[0] not in type(self).model_fields:
             raise ConfigurationError(f"no setting is named {field!r}{_nearest(field, type(self).model_fields)}")
-        return self._origins.get(field, "default")
+        outer = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((self._origins[name] for name in outer if name in self._origins), "default")
 
     def concurrency_of(self, model: str, backend_type: str) -> int:
         """How many requests of this model may run at once."""
@@ -218,10 +253,15 @@ class Setting(NamedTuple):
     file: Path | None = None
     lines: Mapping[tuple[str, ...], int] = {}
 
+    def origins(self, name: str) -> Iterator[tuple[str, str]]:
+        """The origin of the setting of that name, and of everything inside it."""
+        yield name, self.origin
+        for path, line in self.lines.items():
+            yield ".".join((name, *path)), f"YAML file {self.file}, line {line}"
 
-def _merge(yaml_path: str | os.PathLike[str] | None, values: Mapping[str, Any]) -> dict[str, Setting]:
+
+def _merge(path: Path | None, values: Mapping[str, Any]) -> dict[str, Setting]:
     """Every value that is given anywhere, the strongest source winning."""
-    path = _find_yaml(yaml_path)
     settings = _from_yaml(path) if path else {}
     settings.update(_from_code(values))
     settings.update(_from_environment())
@@ -253,7 +293,7 @@ def _flatten(document: Mapping[Any, Any]) -> dict[tuple[str, ...], Any]:
     for key, value in document.items():
         name = str(key)
         if name not in SECTIONS or not isinstance(value, Mapping):
-            if name not in SECTIONS or name in LLMConfig.model_fields or value is not None:
+            if name not in SECTIONS or value is not None:  # of a section nothing may be left but its name
                 flat[(name,)] = value
             continue
         inside = {str(k): v for k, v in value.items()}
@@ -328,22 +368,29 @@ def _parse_text(field: str, text: str, variable: str) -> Any:
 
 
 # -------------------------------------------------------------------------------------------------------------- YAML
-def _find_yaml(path: str | os.PathLike[str] | None) -> Path | None:
+def find_yaml(path: str | os.PathLike[str] | None = None) -> Path | None:
+    """The configuration file: `path`, else the one that `LLM_FRAMEWORK_CONFIG` names, else the first of `usual_files`
+    that exists. Raises `ConfigurationError` where one is named and is no file."""
     named = path or os.environ.get(CONFIG_VARIABLE)
     if named:
         found = Path(named).expanduser()
         if not found.is_file():
             source = "" if path else f" (named by {CONFIG_VARIABLE})"
-            raise ConfigurationError(f"the configuration file {found}{source} does not exist")
+            fault = "is not a file" if found.exists() else "does not exist"
+            raise ConfigurationError(f"the configuration file {found}{source} {fault}")
         return found
+    return next((candidate for candidate in usual_files() if candidate.is_file()), None)
+
+
+def usual_files() -> tuple[Path, Path]:
+    """Where a configuration file is looked for that nobody names, in this order."""
     from platformdirs import user_config_path
 
-    candidates = (Path(CONFIG_FILE), user_config_path(_APP, appauthor=False) / CONFIG_FILE)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return Path(CONFIG_FILE), user_config_path(_APP, appauthor=False) / CONFIG_FILE
 
 
 def _from_yaml(path: Path) -> dict[str, Setting]:
-    document, lines = _read_yaml(path)
+    document, lines = read_yaml(path)
     settings: dict[str, Setting] = {}
     for key_path, value in _flatten(document).items():
         line = lines.get(key_path, 1)
@@ -361,45 +408,6 @@ def _lines_below(
     length = len(key_path)
     below = {path[length:]: number for path, number in lines.items() if path[:length] == key_path}
     return {**below, (): line}
-
-
-def _read_yaml(path: Path) -> tuple[dict[Any, Any], dict[tuple[str, ...], int]]:
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise ConfigurationError(f"{path}, line {line}: this is not valid YAML: {error.problem}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{path}, line 1: the configuration file cannot be read: {error}") from None
-    if document is None:
-        return {}, {}
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path}, line 1: the file must hold a mapping of settings")
-    lines: dict[tuple[str, ...], int] = {}
-    _collect_lines(node, (), lines, path)
-    return document, lines
-
-
-def _collect_lines(node: Any, key_path: tuple[str, ...], lines: dict[tuple[str, ...], int], file: Path) -> None:
-    """The line of every key below `node`. A key that stands twice is an error: YAML would silently take the last."""
-    if not isinstance(getattr(node, "value", None), list):
-        return
-    seen: set[str] = set()
-    for index, child in enumerate(node.value):
-        key, value = child if isinstance(child, tuple) else (None, child)
-        name = str(key.value) if key is not None else str(index)
-        line = (key if key is not None else value).start_mark.line + 1
-        if name in seen and name != "<<":
-            raise ConfigurationError(f"{file}, line {line}: {name!r} is set twice in this file")
-        seen.add(name)
-        path = (*key_path, name)
-        lines[path] = line
-        _collect_lines(value, path, lines, file)
 
 
 # ------------------------------------------------------------------------------------------------------------ errors

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import select
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from command_line import COMMAND, TIMEOUT, run
 
 import llm_framework
-
-COMMAND = [sys.executable, "-m", "llm_framework.cli"]
-TIMEOUT = 120
-
-
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], input=stdin, capture_output=True, text=True, timeout=TIMEOUT, check=False
-    )
 
 
 def test_version() -> None:
@@ -120,75 +104,6 @@ def test_closed_pipe_is_silent() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert len(done.stdout) == 1
     assert done.stderr == ""
-
-
-class Terminal:
-    """A command on a pseudo-terminal."""
-
-    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
-        self.descriptor = descriptor
-        self.process = process
-        self.screen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self.descriptor, text.encode())
-
-    def wait_for(self, text: str, after: int = 0) -> int:
-        """Read until `text` appears behind position `after`; returns the position behind it."""
-        deadline = time.monotonic() + TIMEOUT
-        while (at := self.screen.find(text, after)) < 0:
-            assert time.monotonic() < deadline, f"no {text!r} in {self.screen!r}"
-            ready, _, _ = select.select([self.descriptor], [], [], 1.0)
-            if ready:
-                try:
-                    self.screen += os.read(self.descriptor, 65536).decode(errors="replace")
-                except OSError:  # how Linux says that the other side has closed the terminal
-                    assert text in self.screen[after:], self.screen
-        return at + len(text)
-
-
-@contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "dumb", "COLUMNS": "200"}
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, close_fds=True
-    )
-    os.close(theirs)
-    try:
-        yield Terminal(ours, process)
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-
-
-def test_chat_in_a_terminal() -> None:
-    """A chat greets, answers, remembers, takes commands and leaves with exit code 0."""
-    with terminal("chat", "-t", "0") as screen:
-        at = screen.wait_for("> ")
-        screen.type("My name is Clara.\n")
-        at = screen.wait_for("tokens in", at)
-        screen.type("What is my name?\n")
-        at = screen.wait_for("tokens in", at)
-        assert screen.screen.count("Clara") >= 3  # typed, greeted, remembered
-        screen.type("/clear\n")
-        at = screen.wait_for("anew", at)
-        screen.type("/exit\n")
-        screen.wait_for("Bye", at)
-        assert screen.process.wait(TIMEOUT) == 0
-
-
-def test_ctrl_c_stops_the_answer_and_keeps_the_chat() -> None:
-    """Ctrl-C at the prompt or in an answer does not end the chat."""
-    with terminal("chat", "-t", "0") as screen:
-        at = screen.wait_for("> ")
-        screen.process.send_signal(signal.SIGINT)
-        at = screen.wait_for("> ", at)
-        screen.type("Hello\n")
-        at = screen.wait_for("tokens in", at)
-        screen.type("/exit\n")
-        screen.wait_for("Bye", at)
 
 
 def test_models_convert(tmp_path: Path) -> None:

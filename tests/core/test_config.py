@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm_framework import ConfigurationError, LLMConfig, LLMFramework
+from llm_framework.testing import FakeBackend
 
 YAML = """\
 generation:
@@ -89,6 +90,15 @@ def test_the_file_is_looked_for_in_order(yaml_file: Path, tmp_path: Path, monkey
         ("generation: 3\n", 1, "section"),
         ("max_retries: '2'\n", 1, "max_retries"),
         ("log_level: LOUD\n", 1, "log_level"),
+        ("max_retries: 1\nlog_level: 2024-13-45\n", 2, "2024-13-45"),
+        ("\nplugins: &a\n  acme: *a\n", 2, "holds itself"),
+        ("generation:\n\tdefault_top_k: 1\n", 2, "cannot start any token"),
+        ('models:\n  default_model: "abc\n\n', 4, "quoted scalar"),
+        ("max_retries: 1\n\0\n", 2, "not allowed"),
+        ("default_model: !!python/name:os.system\n", 1, "python/name"),
+        ("a: 1\n---\nb: 1\n", 2, "another document"),
+        ("plugins:\n  acme: 7\n", 2, "plugins"),
+        ("fallbacks:\n  fallback_models:\n    - a\n    - 7\n", 4, "fallback_models"),
     ],
 )
 def test_a_wrong_file_is_an_error_with_key_file_and_line(tmp_path: Path, text: str, line: int, names: str) -> None:
@@ -176,6 +186,48 @@ def test_plugins_may_stand_in_a_section_or_flat(tmp_path: Path) -> None:
     assert config.plugin_dirs == [Path("~/p").expanduser()]
     assert config.plugins == {"acme": {"k": 1}}
     assert LLMConfig(plugins={"acme": {"k": 1}}).plugins == {"acme": {"k": 1}}
+
+
+def test_what_is_no_text_is_told_with_its_line(tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are told with file and line; a byte order mark is none of them."""
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"max_retries: 1\ndefault_model: caf\xe9\n")
+    with pytest.raises(ConfigurationError, match=r"latin\.yaml, line 2: .*UTF-8"):
+        LLMConfig.load(path)
+    path.write_bytes(b"\xef\xbb\xbfmax_retries: 3\n")
+    assert LLMConfig.load(path).max_retries == 3
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """A folder in the place of the file is told as such."""
+    with pytest.raises(ConfigurationError, match="not a file"):
+        LLMConfig.load(tmp_path)
+
+
+def test_the_origin_of_what_stands_inside_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with dots tells the line of an inner value; the environment replaces the whole setting."""
+    path = write(tmp_path, "api_credentials:\n  openai:\n    organization: acme\n    base_url: http://h/v1\n")
+    config = LLMConfig.load(path)
+    assert config.file == path
+    assert config.origin("api_credentials.openai.base_url") == f"YAML file {path}, line 4"
+    assert config.origin("api_credentials.openai.nothing") == f"YAML file {path}, line 2"
+    monkeypatch.setenv("LLM_FRAMEWORK_API_CREDENTIALS", '{"openai": {"base_url": "http://other/v1"}}')
+    assert "API_CREDENTIALS" in LLMConfig.load(path).origin("api_credentials.openai.base_url")
+    with pytest.raises(ConfigurationError, match="max_retries"):
+        config.origin("max_retrys")
+
+
+async def test_a_call_goes_before_every_source(yaml_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temperature and the like are taken from the call where it gives them, whatever the environment says."""
+    monkeypatch.setenv("LLM_FRAMEWORK_DEFAULT_TEMPERATURE", "1.5")
+    backend = FakeBackend()
+    async with LLMFramework(LLMConfig.load(yaml_file)) as framework:
+        backend.install(framework)
+        await framework.generate_text("hi", model_name="fake")
+        await framework.generate_text("hi", model_name="fake", temperature=0.0, top_k=2, max_tokens=3)
+        await framework.generate_text("hi", model_name="fake")
+    sent = [(r.config.temperature, r.config.top_k, r.config.max_tokens) for r in backend.requests]
+    assert sent == [(1.5, 7, 512), (0.0, 2, 3), (1.5, 7, 512)]
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -15,9 +15,11 @@ PACKAGE = Path(llm_framework.__file__).parent
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
     ["_version", "redaction", "errors", "types", "gateways"],
+    ["yaml_file"],
     ["logs"],
     ["secrets"],
     ["config", "inputs"],
+    ["config_schema"],
     ["registry.model_info"],
     ["plugins"],
     [

@@ -16,7 +16,7 @@ from rich.table import Table
 from ..errors import InvalidRequestError
 from .app import app
 from .common import open_framework, progress_bar, short_count
-from .options import ConfigOption
+from .options import ConfigOption, complete_model
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo
@@ -62,7 +62,9 @@ def _of(provider: str, info: ModelInfo) -> ModelInfo:
 
 
 @models_app.command("info")
-def info(name: str, config: ConfigOption = None) -> None:
+def info(
+    name: Annotated[str, typer.Argument(help="Model name.", autocompletion=complete_model)], config: ConfigOption = None
+) -> None:
     """Show what is known of one model."""
     with open_framework(config) as framework:
         found = _info_dict(framework.get_model_info(name))
