@@ -164,6 +164,7 @@ class LLMConfig(BaseModel):
     breaker_cooldown: Seconds = 30.0
     plugin_dirs: list[ExpandedPath] = Field(default_factory=list)
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)  # a plugin's settings may hold keys
+    plugin_timeout: Seconds = 30.0  # for each import, initialize and shutdown of a plugin
     log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = "WARNING"
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -241,7 +242,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "api_credentials": ("api_credentials",),
     "fallbacks": ("enable_fallbacks", "fallback_models", "fallback_on_content_filter"),
     "reliability": ("breaker_failures", "breaker_cooldown"),
-    "plugins": ("plugin_dirs", "plugins"),
+    "plugins": ("plugin_dirs", "plugins", "plugin_timeout"),
     "logging": ("log_level",),
 }  # fmt: skip
 """The YAML sections and their fields. Fields may also stand at the top level of the file."""
