@@ -43,8 +43,8 @@ class Source:
     def _why_refused(file: Path) -> str | None:
         if file.name == "__init__.py":
             return why_tree_refused(file.parent)
-        cache = file.resolve().parent / "__pycache__"  # Python takes compiled code from there
-        return why_refused(file) or (why_refused(cache) if cache.exists() else None)
+        cache = file.parent / "__pycache__"  # Python takes compiled code from there
+        return why_refused(file) or (why_tree_refused(cache) if cache.exists() else None)
 
     def status(self) -> PluginStatus:
         """What is known of it without importing it."""
