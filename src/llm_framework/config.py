@@ -189,6 +189,7 @@ class LLMConfig(BaseModel):
     plugins: dict[str, dict[str, Any]] = Field(
         default_factory=dict, repr=False, description="a plugin's own settings, by its name; they may hold keys"
     )
+    plugin_timeout: Seconds = Field(30.0, description="seconds for each import, initialize and shutdown of a plugin")
     log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = Field("WARNING", description="of what is logged")
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -281,7 +282,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "api_credentials": ("api_credentials",),
     "fallbacks": ("enable_fallbacks", "fallback_models", "fallback_on_content_filter"),
     "reliability": ("breaker_failures", "breaker_cooldown"),
-    "plugins": ("plugin_dirs", "plugins"),
+    "plugins": ("plugin_dirs", "plugins", "plugin_timeout"),
     "logging": ("log_level",),
 }  # fmt: skip
 """The YAML sections and their fields. Fields may also stand at the top level of the file."""

@@ -53,7 +53,7 @@ class LLMFramework:
     def __init__(self, config: Config = None) -> None:
         self.config = _as_config(config)
         logging.getLogger("llm_framework").setLevel(self.config.log_level)
-        self.plugin_manager = PluginManager(self.config.plugin_dirs)
+        self.plugin_manager = PluginManager(self.config.plugin_dirs, time_limit=self.config.plugin_timeout)
         self.registry = ModelRegistry(self.config.models_dir)
         self.inference_engine = InferenceEngine(self.registry, self.config, self.plugin_manager)
         self._starting = Limiter(1)
@@ -63,12 +63,13 @@ class LLMFramework:
 
     # ----------------------------------------------------------------------------------------------- start and close
     async def start(self) -> None:
-        """Load the plugins and look for models. Done by the first request, where nobody did it before."""
+        """Look for models. Done by the first request, where nobody did it before; plugins are imported by the first
+        request for a model."""
         if self._started:
             return
         async with self._starting:
             if not self._started:
-                await self.plugin_manager.load_plugins(self.config.plugins)
+                self.plugin_manager.configure(self.config.plugins)
                 await anyio.to_thread.run_sync(self._discover)
                 self.inference_engine.declare_providers()
                 self._started = True
@@ -198,6 +199,7 @@ class LLMFramework:
                 _Call(prompt, dict(options), streaming=False)
         await self.start()
         engine = self.inference_engine
+        await engine.plugins_ready()
         limit = engine.concurrency_of([options.get("model_name")]) if max_concurrency is None else max_concurrency
         with _progress_bar(len(prompts) if progress else None) as on_done:
             return await gather_in_order(
@@ -280,7 +282,7 @@ class LLMFramework:
     def get_model_info(self, name: str) -> ModelInfo:
         """What is known of a model. Raises `ModelNotFoundError` with the nearest names."""
         self._discover()
-        return self.registry.get_model(name)
+        return self.inference_engine.resolve(name)
 
     async def load_model(self, name: str) -> ModelInfo:
         """Load a model now, so that its first request need not wait."""

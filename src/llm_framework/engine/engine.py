@@ -69,14 +69,15 @@ class InferenceEngine:
         _engines.add(self)
 
     def declare_providers(self) -> None:
-        """Tell the registry the names that may stand before a colon: gateways, installed backends, plugins, and
+        """Tell the registry the names that may stand before a colon: plugins, gateways, installed backends, and
         endpoints of the configuration. Later ones win."""
+        self._declared = self.plugin_manager.generation
+        for name, backend_type in self.plugin_manager.providers().items():
+            self.registry.declare_provider(name, backend_type)
         for name in GATEWAYS:
             self.registry.declare_provider(name, "openai_compatible")
         for name in backend_names():
             self.registry.declare_provider(name, name)
-        for name, backend_type in self.plugin_manager.providers().items():
-            self.registry.declare_provider(name, backend_type)
         for name, credentials in self.config.api_credentials.items():
             if credentials.provider is not None:
                 dialect = "openai_compatible" if credentials.provider in GATEWAYS else credentials.provider
@@ -118,6 +119,7 @@ class InferenceEngine:
         """The answers in the order of the requests, `max_concurrency` of them at a time (default: the model's own
         limit). The first error cancels the rest, unless `return_exceptions` puts errors in the answers' places."""
         requests = list(requests)
+        await self.plugins_ready()
         if max_concurrency is None:
             max_concurrency = self.concurrency_of(request.model_name for request in requests)
         return await gather_in_order(
@@ -164,6 +166,8 @@ class InferenceEngine:
     # ------------------------------------------------------------------------------------------------------ steps down
     async def _prepare(self, run: RunningRequest) -> None:
         """Find the model; fill in configured defaults; let the pre hooks look."""
+        if self._are_plugins_new:
+            await run.interrupter.step(self.plugins_ready, run.deadline)
         run.info = self.resolve(run.request.model_name)
         run.target = self._targets.of(run.info)
         run.target.check()  # what is known to be down need not be waited for
@@ -171,7 +175,6 @@ class InferenceEngine:
         run.hook_prompt = request.last_user_text
 
         async def hooks() -> InferenceRequest:
-            await self.plugin_manager.initialize_plugins()
             prompt, config = await self.plugin_manager.run_pre_hooks(run.info, run.hook_prompt, request.config)
             changed = request if config == request.config else replace(request, config=config)
             return changed if prompt == run.hook_prompt else replace_last_user_text(changed, prompt)
@@ -181,7 +184,32 @@ class InferenceEngine:
     def resolve(self, name: str | None) -> ModelInfo:
         """The model of that name; None is the configured default, else the best chat model there is."""
         name = name or self.config.default_model
-        return self.registry.get_model(name) if name else self.registry.best_chat_model(self.config.memory_limit_gb)
+        if not name:
+            return self.registry.best_chat_model(self.config.memory_limit_gb)
+        try:
+            return self.registry.get_model(name)
+        except ModelNotFoundError:
+            if not self._learn_providers():
+                raise
+            return self.registry.get_model(name)
+
+    @property
+    def _are_plugins_new(self) -> bool:
+        return self._declared != self.plugin_manager.generation or not self.plugin_manager.is_ready
+
+    async def plugins_ready(self) -> None:
+        """Import and initialise the plugins that are not yet, and make their names known."""
+        await self.plugin_manager.ready()
+        if self._declared != self.plugin_manager.generation:
+            self.declare_providers()
+
+    def _learn_providers(self) -> bool:
+        """Whether plugins have names to tell that were not known; those that are not imported yet are."""
+        self.plugin_manager.load_pending()
+        if self._declared == self.plugin_manager.generation:
+            return False
+        self.declare_providers()
+        return True
 
     async def _take_slot(self, run: RunningRequest, held: AsyncExitStack) -> None:
         limiter = self._limiter_of(run.info)
@@ -297,6 +325,7 @@ class InferenceEngine:
 
     async def count_tokens(self, request: InferenceRequest) -> Usage:
         """The tokens of the request's prompt; `LLMFramework.count_tokens` says more."""
+        await self.plugins_ready()
         async with self.pool.use(self.resolve(request.model_name)) as backend:
             counted = await backend.count_tokens(request)
         if counted is None:
@@ -305,6 +334,7 @@ class InferenceEngine:
 
     async def load_model(self, name: str) -> ModelInfo:
         """Load a model now, so that its first request need not wait. Raises `ModelNotFoundError`, `ModelLoadError`."""
+        await self.plugins_ready()
         info = self.resolve(name)
         async with self.pool.use(info):
             return info

@@ -15,12 +15,14 @@ from typing import Any
 import anyio.to_thread
 
 from .. import redaction, secrets
-from ..backends import create_backend
+from ..backends import backend_names, create_backend
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..errors import LLMFrameworkError, ModelLoadError, PluginError
 from ..logs import get_logger
-from ..plugins import PluginManager
+from ..plugins import BaseModelPlugin, PluginManager
+from ..plugins.calls import OUR_OWN, called
+from ..plugins.loading import say
 from ..registry.model_info import ModelInfo
 from . import memory
 from .limiter import Limiter
@@ -160,21 +162,34 @@ class BackendPool:
             self._retiring.discard(entry)
 
     async def _create(self, info: ModelInfo) -> ModelBackend:
-        plugins = await anyio.to_thread.run_sync(self._plugins.plugins_for_model, info, abandon_on_cancel=True)
-        await self._plugins.initialize_plugins()
-        for plugin in plugins:
-            try:
-                backend = await plugin.create_backend(info)
-            except LLMFrameworkError:
-                raise
-            except Exception as error:
-                name = plugin.metadata.name
-                message = f"the plugin {name!r} could not create a backend for {info.name!r}: {error}"
-                raise PluginError(message, plugin=name, model=info.name) from redaction.clean(error)
+        await self._plugins.ready()
+        for plugin in self._plugins.plugins_for_model(info):
+            backend = await _backend_of(plugin, info)
             if backend is not None:
                 return backend
+        failure = self._plugins.failure_for(info)
+        if failure is not None and info.backend_type not in backend_names():
+            message = f"{info.name!r} needs the plugin {failure.name!r} ({failure.source}), which cannot be used: "
+            raise PluginError(f"{message}{failure.error}", plugin=failure.name, model=info.name)
         # In a thread: importing an SDK may take seconds, and a key command may ask its user.
         return await anyio.to_thread.run_sync(_create_built_in, info, self._config, abandon_on_cancel=True)
+
+
+async def _backend_of(plugin: BaseModelPlugin, info: ModelInfo) -> ModelBackend | None:
+    """The plugin's backend for the model, None where it has hooks only. Raises `PluginError`, or the plugin's own typed
+    error."""
+    name = plugin.metadata.name
+    try:
+        backend = await called(plugin.create_backend, info)
+    except (LLMFrameworkError, *OUR_OWN):
+        raise
+    except BaseException as error:  # also what is no Exception: a plugin does not end the program
+        message = f"the plugin {name!r} could not create a backend for {info.name!r}: {say(error)}"
+        raise PluginError(message, plugin=name, model=info.name) from redaction.clean(error)
+    if backend is not None and not isinstance(backend, ModelBackend):
+        message = f"create_backend of the plugin {name!r} returned a {type(backend).__name__}, which is no ModelBackend"
+        raise PluginError(message, plugin=name, model=info.name)
+    return backend
 
 
 def _create_built_in(info: ModelInfo, config: LLMConfig) -> ModelBackend:
