@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from llm_framework import ModelInfo, ModelNotFoundError, ModelRegistry, ModelType
-from llm_framework.registry import BUNDLED_MODEL, discovery
-from llm_framework.registry.discovery import assign_names, short_name
+from llm_framework.registry import BUNDLED_MODEL, description, discovery
+from llm_framework.registry.naming import assign_names, short_name
 
 BUNDLED = Path(discovery.__file__).parents[1] / "bundled" / BUNDLED_MODEL
 
@@ -145,7 +145,7 @@ def test_what_was_found_is_known_to_the_next_process(
     """A new registry knows the models without a look, and a new look opens no file that has not changed."""
     put_folder(models_dir, "m")
     registry.discover_models()
-    monkeypatch.setattr(discovery, "describe", lambda found: pytest.fail(f"{found.path} was read again"))
+    monkeypatch.setattr(description, "describe", lambda found: pytest.fail(f"{found.path} was read again"))
     other = ModelRegistry(models_dir, cache_path)
     assert other._find_local("m") is not None
     assert [info.name for info in other.discover_models()] == ["m"]
