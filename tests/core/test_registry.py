@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from llm_framework import ModelInfo, ModelNotFoundError, ModelRegistry, ModelType
-from llm_framework.registry import BUNDLED_MODEL, discovery
-from llm_framework.registry.discovery import assign_names, short_name
+from llm_framework.registry import BUNDLED_MODEL, description, discovery
+from llm_framework.registry.naming import assign_names, short_name
 
 BUNDLED = Path(discovery.__file__).parents[1] / "bundled" / BUNDLED_MODEL
 
@@ -145,7 +145,7 @@ def test_what_was_found_is_known_to_the_next_process(
     """A new registry knows the models without a look, and a new look opens no file that has not changed."""
     put_folder(models_dir, "m")
     registry.discover_models()
-    monkeypatch.setattr(discovery, "describe", lambda found: pytest.fail(f"{found.path} was read again"))
+    monkeypatch.setattr(description, "describe", lambda found: pytest.fail(f"{found.path} was read again"))
     other = ModelRegistry(models_dir, cache_path)
     assert other._find_local("m") is not None
     assert [info.name for info in other.discover_models()] == ["m"]
@@ -212,21 +212,139 @@ def test_without_a_place_for_the_cache_all_still_works(models_dir: Path, tmp_pat
     assert registry.get_model("mine").name == "mine"
 
 
-def test_processes_do_not_lose_each_others_entries(models_dir: Path, cache_path: Path) -> None:
-    """Registrations from several processes at the same time are all kept."""
-    code = (
-        "import sys; from llm_framework import ModelInfo, ModelRegistry; "
-        "ModelRegistry(*sys.argv[1:3]).register_model(ModelInfo(sys.argv[3], backend_type='acme'))"
-    )
+ACTING = """
+import shutil, sys
+from pathlib import Path
+from llm_framework import ModelInfo, ModelRegistry
+models, cache, bundled, number = sys.argv[1:]
+sys.stdin.readline()
+registry = ModelRegistry(models, cache)
+for turn in range(4):
+    shutil.copytree(bundled, Path(models, f"disk-{number}-{turn}"))
+    found = {info.name for info in registry.discover_models()}
+    assert f"disk-{number}-{turn}" in found, found
+    registry.register_model(ModelInfo(f"hand-{number}-{turn}", backend_type="acme"))
+registry.unregister_model(f"hand-{number}-0")
+"""
+
+
+def test_processes_do_not_lose_each_others_entries(models_dir: Path, cache_path: Path, tmp_path: Path) -> None:
+    """Processes that add files, look, register and unregister at the same time all find what they did kept."""
+    small = tmp_path / "small"
+    small.mkdir()
+    (small / "config.json").write_text("{}")
+    (small / "model.safetensors").write_bytes(b"broken")
     environment = {**os.environ, "PYTHONPATH": str(Path(discovery.__file__).parents[2])}
-    names = [f"m{number}" for number in range(5)]
+    command = [sys.executable, "-c", ACTING, str(models_dir), str(cache_path), str(small)]
     processes = [
-        subprocess.Popen([sys.executable, "-c", code, str(models_dir), str(cache_path), name], env=environment)
-        for name in names
+        subprocess.Popen([*command, str(number)], env=environment, stdin=subprocess.PIPE) for number in range(4)
     ]
-    assert [process.wait() for process in processes] == [0] * len(names)
-    known = {info.name for info in ModelRegistry(models_dir, cache_path).list_models()}
-    assert set(names) <= known
+    try:
+        for process in processes:  # all have started before the first one acts
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+            process.stdin.close()
+        assert [process.wait(60) for process in processes] == [0] * len(processes)
+    finally:
+        for process in processes:
+            process.kill()
+    saved = json.loads(cache_path.read_text())
+    disk = {str(models_dir / f"disk-{number}-{turn}") for number in range(4) for turn in range(4)}
+    assert set(saved["files"]) == disk
+    assert set(saved["registered"]) == {f"hand-{number}-{turn}" for number in range(4) for turn in range(1, 4)}
+
+
+def test_a_running_registry_learns_what_others_wrote(
+    models_dir: Path, cache_path: Path, registry: ModelRegistry
+) -> None:
+    """What another process registered or found is known here without a new look; what it unregistered is not."""
+    assert [info.name for info in registry.list_models()] == [BUNDLED_MODEL]
+    other = ModelRegistry(models_dir, cache_path)
+    other.register_model(ModelInfo("mine", backend_type="acme"))
+    assert registry.get_model("mine").backend_type == "acme"
+    put_folder(models_dir, "found-it")
+    other.discover_models()
+    assert registry.get_model("found-it").path == models_dir / "found-it"
+    other.unregister_model("mine")
+    assert "mine" not in [info.name for info in registry.list_models()]
+
+
+def test_one_damaged_entry_costs_itself_alone(
+    models_dir: Path, cache_path: Path, registry: ModelRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An entry of the cache that makes no sense is left out with one warning, and the others are kept."""
+    registry.register_model(ModelInfo("mine", backend_type="acme"))
+    saved = json.loads(cache_path.read_text())
+    saved["registered"]["odd"] = {"name": 5}
+    cache_path.write_text(json.dumps(saved))
+    names = [info.name for info in ModelRegistry(models_dir, cache_path).list_models()]
+    assert names == ["mine", BUNDLED_MODEL]
+    assert "damaged" in caplog.text
+    ModelRegistry(models_dir, cache_path).discover_models()
+    assert set(json.loads(cache_path.read_text())["registered"]) == {"mine"}
+
+
+def test_a_damaged_cache_is_kept_beside_the_new_one(
+    models_dir: Path, cache_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What somebody registered can be looked up in the damaged file; one warning says where it is."""
+    cache_path.write_text('{"registered": {"mine"')
+    ModelRegistry(models_dir, cache_path).register_model(ModelInfo("new", backend_type="acme"))
+    assert cache_path.with_name(cache_path.name + ".damaged").read_text().startswith('{"registered"')
+    assert [record.levelname for record in caplog.records if "damaged" in record.message] == ["WARNING"]
+    assert ModelRegistry(models_dir, cache_path).get_model("new").backend_type == "acme"
+
+
+def test_another_version_keeps_what_was_registered(
+    models_dir: Path, cache_path: Path, registry: ModelRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A new version of the package reads the files anew, and silently keeps what was registered."""
+    put_folder(models_dir, "m")
+    registry.discover_models()
+    registry.register_model(ModelInfo("mine", backend_type="acme"))
+    saved = json.loads(cache_path.read_text())
+    saved["reader"] = "0.0.1/0"
+    saved["files"][str(models_dir / "m")][1]["context_length"] = 1
+    cache_path.write_text(json.dumps(saved))
+    other = ModelRegistry(models_dir, cache_path)
+    assert [info.context_length for info in other.discover_models()] == [2048]
+    assert other.get_model("mine").backend_type == "acme"
+    assert caplog.text == ""
+
+
+def test_registered_files_that_are_gone_are_faults(models_dir: Path, registry: ModelRegistry, tmp_path: Path) -> None:
+    """A registered model whose files were deleted is listed with that fault, and whole again when they are back."""
+    folder = put_folder(tmp_path, "elsewhere")
+    registry.register_model(ModelInfo("mine", path=folder))
+    faults = lambda: {info.name: info.error for info in registry.list_models()}  # noqa: E731
+    assert faults()["mine"] is None
+    folder.rename(tmp_path / "away")
+    assert str(folder) in (faults()["mine"] or "")
+    (tmp_path / "away").rename(folder)
+    assert faults()["mine"] is None
+
+
+def test_other_models_folders_share_the_cache(tmp_path: Path, cache_path: Path) -> None:
+    """A look through one folder keeps what is known of another, unless that is gone from the disk."""
+    for name in ("a", "b", "gone"):
+        put_folder(tmp_path / name, f"{name}-it")
+        ModelRegistry(tmp_path / name, cache_path).discover_models()
+    shutil.rmtree(tmp_path / "gone")
+    put_folder(tmp_path / "a", "new-it")
+    ModelRegistry(tmp_path / "a", cache_path).discover_models()
+    known = {Path(path).name for path in json.loads(cache_path.read_text())["files"]}
+    assert known == {"a-it", "new-it", "b-it"}
+
+
+def test_a_relative_models_folder_is_one_place(
+    tmp_path: Path, cache_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found below a relative folder stays found when the program goes elsewhere."""
+    put_folder(tmp_path / "models", "m-it")
+    monkeypatch.chdir(tmp_path)
+    registry = ModelRegistry("models", cache_path)
+    monkeypatch.chdir("/")
+    assert [info.path for info in registry.discover_models()] == [tmp_path / "models" / "m-it"]
 
 
 @pytest.mark.parametrize(

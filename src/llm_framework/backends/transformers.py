@@ -17,7 +17,7 @@ from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyErr
 from ..native.model import recommended_sampling
 from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..native.scheduler import Scheduler
-from ..registry.discovery import CONTEXT_NAMES
+from ..registry.description import CONTEXT_NAMES
 from ..types import GenerationConfig
 from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 

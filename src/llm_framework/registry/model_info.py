@@ -38,7 +38,8 @@ class ModelInfo:
 
     `context_length` is in tokens; `parameters` is their number; `quantization` the number format of the weights.
     `capabilities` and `is_local` follow from the type and the backend where they are not given. In `metadata`:
-    "provider" and "model_id" (a cloud model's name there), "format", "error" (why a file found on disk cannot be used).
+    "provider" and "model_id" (a cloud model's name there), "format", "family", "size_bytes" (of the weight files),
+    "has_tokenizer", "dimensions" (of an embedding model's vectors), "error" (why a model on disk cannot be used).
     """
 
     name: str
@@ -61,6 +62,8 @@ class ModelInfo:
         set_field(self, "capabilities", _as_set(self.capabilities) or frozenset(_CAPABILITIES[self.model_type]))
         if self.path is not None:
             set_field(self, "path", Path(self.path))
+        if not isinstance(self.metadata, Mapping):
+            raise TypeError(f"metadata is a mapping, not {self.metadata!r}")
         if self.is_local is None:
             set_field(self, "is_local", self.path is not None or self.backend_type in LOCAL_BACKENDS)
 
@@ -71,7 +74,7 @@ class ModelInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON has them."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {name: getattr(self, name) for name in _FIELDS}
         path = None if self.path is None else str(self.path)
         capabilities = sorted(self.capabilities)
         return {**values, "path": path, "model_type": self.model_type.value, "capabilities": capabilities,
@@ -80,8 +83,10 @@ class ModelInfo:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelInfo:
         """The inverse of `to_dict`; fields that this version does not know are left out."""
-        known = {item.name for item in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        return cls(**{name: value for name, value in values.items() if name in _FIELDS})
+
+
+_FIELDS = tuple(item.name for item in fields(ModelInfo))
 
 
 def _as_set(values: Iterable[str] | str) -> frozenset[str]:

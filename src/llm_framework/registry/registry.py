@@ -7,16 +7,16 @@ import importlib.util
 import json
 import os
 import re
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelNotFoundError
 from ..logs import get_logger
-from . import discovery, google_models, openai_models
+from . import description, discovery, google_models, naming, openai_models
+from .cache import Contents, Entry, RegistryCache
 from .model_info import ModelInfo, ModelType
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
@@ -24,8 +24,6 @@ __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
 logger = get_logger(__name__)
 
 BUNDLED_MODEL = "tiny-chat"
-CACHE_VERSION = 1
-LOCK_TIMEOUT = 10.0  # seconds
 PROVIDERS = ("openai", "anthropic", "google", "native", "transformers", "openai_compatible")
 
 # Bare names that everybody knows, and whose they are.
@@ -48,56 +46,78 @@ class ModelRegistry:
     ) -> None:
         from ..config import default_cache_path, default_models_dir
 
-        self.models_dir = Path(models_dir).expanduser() if models_dir is not None else default_models_dir()
-        self._cache = _Cache(Path(cache_path).expanduser() if cache_path is not None else default_cache_path())
+        folder = Path(models_dir).expanduser() if models_dir is not None else default_models_dir()
+        self.models_dir = Path(os.path.abspath(folder))  # what is found is remembered by its path
+        self._cache = RegistryCache(Path(cache_path).expanduser() if cache_path is not None else default_cache_path())
         self._lock = threading.RLock()
         self._registered: dict[str, ModelInfo] = {}
+        self._unsaved: dict[str, ModelInfo] = {}  # those of `_registered` that this process alone knows
         self._discovered: dict[str, ModelInfo] = {}
         self._aliases: dict[str, str] = {}
         self._providers: dict[str, tuple[str, str]] = {name: (name, name) for name in PROVIDERS}
         self._descriptions: dict[discovery.FoundModel, ModelInfo] = {}  # of models that are not in `models_dir`
+        self._unread: dict[str, str] = {}
         self._loaded = False
 
     # ----------------------------------------------------------------------------------------------------- discovery
-    def discover_models(self) -> list[ModelInfo]:
-        """Look through `models_dir` anew and return the models found there. Files that have not changed since the last
-        look are not opened; a broken one is listed with metadata["error"]."""
+    def discover_models(self, *, refresh: bool = False) -> list[ModelInfo]:
+        """Look through `models_dir` anew and return the models found there, sorted by name. Files that have not changed
+        since the last look, in whatever process, are not opened (with `refresh`, all are). One that is broken, or that
+        nothing here can run, is listed with metadata["error"]."""
         with self._lock:
-            self._load()
-            known = self._cache.data["files"]
-            files: dict[str, Any] = {}
-            for found in discovery.scan(self.models_dir):
+            contents = self._cache.read() if not self._loaded or self._cache.has_changed() else self._cache.contents
+            self._loaded = True
+            known, files = self._mine(contents), {}
+            unread: dict[str, str] = {}
+            for found in discovery.scan(self.models_dir, unread):
                 entry = known.get(str(found.path))
-                if not _is_current(entry, found):
-                    info = discovery.describe(found)
-                    entry = {"fingerprint": found.fingerprint, "info": info.to_dict()}
+                if refresh or entry is None or entry.fingerprint != found.fingerprint:
+                    entry = Entry(found.fingerprint, description.describe(found))
                 files[str(found.path)] = entry
-            self._take_discovered(files)
-            self._cache.update(lambda data: self._replace_files(data, files))
+            if files != known or self._cache.is_incomplete:
+                self._cache.update(lambda contents: self._replace_files(contents, known, files))
+            self._note_unread(unread)
+            self._take(self._cache.contents.registered, files)
             return list(self._discovered.values())
 
-    def _take_discovered(self, files: Mapping[str, Any]) -> None:
-        infos = [ModelInfo.from_dict(entry["info"]) for entry in files.values()]
-        named, self._aliases = discovery.assign_names(infos, reserved=(BUNDLED_MODEL,))
+    @property
+    def unread_folders(self) -> dict[str, str]:
+        """The folders below `models_dir` that the last look could not read, and why."""
+        return dict(self._unread)
+
+    def _note_unread(self, unread: dict[str, str]) -> None:
+        for folder, reason in unread.items():
+            if folder not in self._unread:
+                logger.info("models in %s are not found: the folder cannot be read (%s)", folder, reason)
+        self._unread = unread
+
+    def _take(self, registered: Mapping[str, ModelInfo], files: Mapping[str, Entry]) -> None:
+        self._registered = {**registered, **self._unsaved}
+        named, self._aliases = naming.assign_names((entry.info for entry in files.values()), reserved=(BUNDLED_MODEL,))
         self._discovered = {info.name: info for info in sorted(named, key=lambda info: info.name)}
 
-    def _replace_files(self, data: dict[str, Any], files: Mapping[str, Any]) -> None:
-        others = {path: entry for path, entry in data["files"].items() if not self._is_mine(path)}
-        data["files"] = {**others, **files}
+    def _replace_files(self, contents: Contents, known: Mapping[str, Entry], found: Mapping[str, Entry]) -> None:
+        """Put what was found in the place of what was known when the look began. What another process found since
+        stays, and what lies in other models folders, where it still exists."""
+        kept = {
+            path: entry
+            for path, entry in contents.files.items()
+            if path not in found and path not in known and os.path.exists(path)
+        }
+        contents.files = {**kept, **found}
 
-    def _is_mine(self, path: str) -> bool:
-        return Path(path).is_relative_to(self.models_dir)
+    def _mine(self, contents: Contents) -> dict[str, Entry]:
+        begin = os.path.join(self.models_dir, "")
+        return {path: entry for path, entry in contents.files.items() if path.startswith(begin) or path == begin[:-1]}
 
     def _load(self) -> None:
-        """Read the cache, once."""
-        if self._loaded:
+        """Read the cache at first, and again where another process has written it."""
+        if self._loaded and not self._cache.has_changed():
             return
         self._loaded = True
-        data = self._cache.read()
-        self._registered = {**_infos_of(data["registered"]), **self._registered}
-        self._take_discovered(
-            {path: entry for path, entry in data["files"].items() if self._is_mine(path) and os.path.exists(path)}
-        )
+        contents = self._cache.read()
+        files = {path: entry for path, entry in self._mine(contents).items() if os.path.exists(path)}
+        self._take(contents.registered, files)
 
     # -------------------------------------------------------------------------------------------------- registration
     def register_model(self, info: ModelInfo, *, persist: bool = True) -> None:
@@ -105,15 +125,13 @@ class ModelRegistry:
         later processes know it too (where its metadata is JSON)."""
         with self._lock:
             self._load()
-            self._registered[info.name] = info
-            if not persist:
-                return
-            try:
-                entry = json.loads(json.dumps(info.to_dict()))
-            except (TypeError, ValueError):
-                logger.debug("the model %r is kept in this process only: its metadata is not JSON", info.name)
-                return
-            self._cache.update(lambda data: data["registered"].update({info.name: entry}))
+            saved = _as_saved(info) if persist else None
+            if saved is None:
+                self._unsaved[info.name] = info
+            else:
+                self._unsaved.pop(info.name, None)
+                self._cache.update(lambda contents: contents.registered.update({info.name: saved}))
+            self._registered = {**self._cache.contents.registered, **self._unsaved}
 
     def unregister_model(self, name: str) -> None:
         """Forget a registered model. Raises `ModelNotFoundError` where none of that name is registered."""
@@ -121,8 +139,9 @@ class ModelRegistry:
             self._load()
             if name not in self._registered:
                 raise self._not_found(name)
-            del self._registered[name]
-            self._cache.update(lambda data: data["registered"].pop(name, None))
+            if self._unsaved.pop(name, None) is None:
+                self._cache.update(lambda contents: contents.registered.pop(name, None))
+            self._registered = {**self._cache.contents.registered, **self._unsaved}
 
     def declare_provider(self, name: str, backend_type: str, provider: str | None = None) -> None:
         """Make `name:model` a model of `backend_type`, with the credentials of `provider` (default: `name`)."""
@@ -151,7 +170,8 @@ class ModelRegistry:
         """The models that are known by name, sorted; each argument that is given narrows the list."""
         with self._lock:
             self._load()
-            models = {BUNDLED_MODEL: self._bundled(), **self._discovered, **self._registered}
+            registered = {name: _with_fault(info) for name, info in self._registered.items()}
+            models = {BUNDLED_MODEL: self._bundled(), **self._discovered, **registered}
         wanted_type = ModelType(model_type) if model_type is not None else None
         return [
             info
@@ -208,7 +228,7 @@ class ModelRegistry:
 
     def _described(self, found: discovery.FoundModel) -> ModelInfo:
         if found not in self._descriptions:
-            self._descriptions[found] = discovery.describe(found)
+            self._descriptions[found] = description.describe(found)
         return self._descriptions[found]
 
     def _bundled(self) -> ModelInfo:
@@ -239,10 +259,27 @@ def find_well_known(name: str) -> ModelInfo | None:
     return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata, **facts)
 
 
+def _as_saved(info: ModelInfo) -> ModelInfo | None:
+    """The model as another process will know it; None where its metadata are not JSON."""
+    try:
+        return ModelInfo.from_dict(json.loads(json.dumps(info.to_dict())))
+    except (TypeError, ValueError):
+        logger.debug("the model %r is kept in this process only: its metadata is not JSON", info.name)
+        return None
+
+
 def _facts(backend_type: str, model: str) -> dict[str, Any]:
     """What is known beforehand of a provider's model, as fields of `ModelInfo`."""
     known = {"google": google_models.facts, "openai": openai_models.facts}.get(backend_type)
     return {} if known is None else known(model)
+
+
+def _with_fault(info: ModelInfo) -> ModelInfo:
+    """A registered model; with the fault, where its files are gone."""
+    if info.path is None or not info.is_local or info.error or os.path.exists(info.path):
+        return info
+    error = f"{info.path}: this model was registered, and its files are no longer there"
+    return replace(info, metadata={**info.metadata, "error": error})
 
 
 def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:
@@ -252,76 +289,3 @@ def _is_usable_chat(info: ModelInfo, memory_limit_gb: float | None) -> bool:
     if info.backend_type == "transformers":
         is_complete = is_complete and all(map(importlib.util.find_spec, ("torch", "transformers")))
     return fits and is_chat and is_complete and info.is_local is True
-
-
-def _is_current(entry: Any, found: discovery.FoundModel) -> bool:
-    # What was broken is read again each time: its download may be complete now, or our reader better.
-    if not isinstance(entry, dict) or "error" in entry["info"]["metadata"]:
-        return False
-    return bool(entry["fingerprint"] == found.fingerprint)
-
-
-def _infos_of(entries: Mapping[str, Any]) -> dict[str, ModelInfo]:
-    return {name: ModelInfo.from_dict(values) for name, values in entries.items()}
-
-
-class _Cache:
-    """The JSON file. Every change is read, applied and written under a lock file, and put in place at once, so
-    processes neither lose each other's entries nor read half a file. A cache that cannot be used is done without."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.data: dict[str, Any] = _empty()
-
-    def read(self) -> dict[str, Any]:
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            self.data = _empty()
-        except (OSError, UnicodeDecodeError) as error:
-            self._warn(error)
-        else:
-            self._parse(text)
-        return self.data
-
-    def _parse(self, text: str) -> None:
-        try:
-            data = json.loads(text)
-            if data["version"] != CACHE_VERSION:
-                raise ValueError(f"version {data['version']!r}")
-            _infos_of(data["registered"])
-            _infos_of({path: entry["info"] for path, entry in data["files"].items()})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            self._warn(error)
-            data = _empty()
-        self.data = data
-
-    def update(self, change: Callable[[dict[str, Any]], Any]) -> None:
-        from filelock import FileLock, Timeout
-
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self.path}.lock", timeout=LOCK_TIMEOUT):
-                change(self.read())
-                self._write()
-        except (OSError, Timeout) as error:
-            change(self.data)
-            logger.debug("the model list cannot be kept in %s: %s", self.path, error)
-
-    def _write(self) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(self.data, file, indent=1)
-            os.replace(temporary, self.path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-
-    def _warn(self, error: Exception) -> None:
-        self.data = _empty()
-        logger.warning("the model list in %s is damaged (%s) and is built anew", self.path, error)
-
-
-def _empty() -> dict[str, Any]:
-    return {"version": CACHE_VERSION, "files": {}, "registered": {}}

@@ -8,6 +8,7 @@ names in `native/names.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from .model_file import FormatName, ModelFile
 from .view import TensorView, checked_size, fault
 
-__all__ = ["FormatName", "ModelFile", "ModelHeader", "TensorView", "inspect_model", "open_model_file"]
+__all__ = ["FormatName", "ModelFile", "ModelHeader", "TensorView", "header_of", "inspect_model", "open_model_file"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +47,30 @@ def inspect_model(path: str | Path) -> ModelHeader:
 
     Raises `ModelLoadError`, naming the file and the fault, for what is broken, unsupported or no model at all.
     """
+    with closing(open_model_file(path)) as file:
+        return header_of(file)
+
+
+def header_of(file: ModelFile) -> ModelHeader:
+    """The header of a file that is open, for the families of the engine. Raises `ModelLoadError`."""
     from ..config import read_config
     from ..names import engine_views
 
-    file = open_model_file(path)
-    try:
-        config = read_config(file)
-        engine_views(file, config)
-        return ModelHeader(
-            path=file.path,
-            format=file.format,
-            family=config.family,
-            architecture=config.architecture,
-            context_length=config.max_seq_len,
-            num_parameters=sum(view.num_values for view in file.tensors.values()),
-            weight_type=config.weight_type,
-            num_bytes=file.num_bytes,
-            vocab_size=config.vocab_size,
-            has_tokenizer=file.tokenizer is not None,
-            has_chat_template=file.chat_template is not None,
-        )
-    finally:
-        file.close()
+    config = read_config(file)
+    engine_views(file, config)
+    return ModelHeader(
+        path=file.path,
+        format=file.format,
+        family=config.family,
+        architecture=config.architecture,
+        context_length=config.max_seq_len,
+        num_parameters=sum(view.num_values for view in file.tensors.values()),
+        weight_type=config.weight_type,
+        num_bytes=file.num_bytes,
+        vocab_size=config.vocab_size,
+        has_tokenizer=file.tokenizer is not None,
+        has_chat_template=file.chat_template is not None,
+    )
 
 
 def open_model_file(path: str | Path, config: Mapping[str, Any] | None = None) -> ModelFile:
