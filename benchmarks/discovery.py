@@ -99,7 +99,8 @@ def small_gemma() -> tuple[dict[str, object], dict[str, np.ndarray]]:
     config: dict[str, object] = {
         "model_type": "gemma", "architectures": ["GemmaForCausalLM"], "hidden_size": width, "num_hidden_layers": 1,
         "intermediate_size": inner, "num_attention_heads": heads, "num_key_value_heads": 1, "head_dim": head_dim,
-        "vocab_size": vocabulary, "max_position_embeddings": 128, "rms_norm_eps": 1e-6, "hidden_act": "gelu_pytorch_tanh",
+        "vocab_size": vocabulary, "max_position_embeddings": 128, "rms_norm_eps": 1e-6,
+        "hidden_act": "gelu_pytorch_tanh",
     }  # fmt: skip
     shapes = {
         "model.embed_tokens": (vocabulary, width), "model.norm": (width,),

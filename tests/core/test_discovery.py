@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from native import gguf_files
 
 from llm_framework import ModelInfo, ModelRegistry, ModelType
 from llm_framework.native.convert import convert_model
 from llm_framework.registry import BUNDLED_MODEL, description, discovery
-from native import gguf_files
 
 SOURCE = Path(discovery.__file__).parents[2]
 BUNDLED = SOURCE / "llm_framework" / "bundled" / BUNDLED_MODEL
