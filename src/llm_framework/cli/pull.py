@@ -49,12 +49,16 @@ def pull(
         try:
             with progress_bar("Downloading") as advance:
                 found = framework.registry.pull_model(
-                    repo, to=to, revision=revision, file=file, force=force, on_progress=advance
+                    repo, to=to, revision=revision, file=file, force=force, on_progress=advance, on_note=_note
                 )
         except KeyboardInterrupt:
             typer.echo("Interrupted. What has come is kept: the same command goes on from there.", err=True)
             raise typer.Exit(INTERRUPTED) from None
     _show(found, as_json)
+
+
+def _note(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _show_plan(repo: str, revision: str | None, file: str | None, as_json: bool) -> None:

@@ -36,6 +36,7 @@ _URL = re.compile(r"^(?:https?://[^/]+/|hf\.co/|huggingface\.co/|hf:(?://)?)", r
 _CHUNK = 4 << 20
 
 Progress = Callable[[int, int], None]
+Note = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,15 @@ def pull(
     endpoint: str | None = None,
     force: bool = False,
     on_progress: Progress | None = None,
+    on_note: Note | None = None,
 ) -> Pulled:
     """Download a model into the folder `to`; what is there already, and whole, is left alone.
 
     `revision` is a branch, tag or commit; `file` chooses as `hub_files.choose` says; `endpoint` is the hub's address
     (default: HF_ENDPOINT, else Hugging Face's own). The token is the one that `hf auth login` stored or HF_TOKEN holds.
     With `force`, files that somebody else put into `to` are replaced. `on_progress` is told (bytes that are there,
-    bytes in all). May be called again after any error, a kill included, and goes on from there.
+    bytes in all), `on_note` a sentence where it waits or begins again (default: logged). May be called again after any
+    error, a kill included, and goes on from there.
 
     Raises `ModelNotFoundError` (no such repository, revision or file), `AuthenticationError` and
     `PermissionDeniedError` (private or gated, and what to do), `ConnectionFailedError`, `ProviderUnavailableError`,
@@ -107,7 +110,7 @@ def pull(
     plan = make_plan(repo, revision=revision, file=file, endpoint=endpoint)
     target = Path(os.path.abspath(Path(to).expanduser()))
     with folder_errors(target):
-        return _Download(plan, target, endpoint, force, on_progress or (lambda done, total: None)).run()
+        return _Download(plan, target, endpoint, force, on_progress, on_note or logger.warning).run()
 
 
 def checked_repo(repo: str) -> str:
@@ -121,8 +124,11 @@ def checked_repo(repo: str) -> str:
 class _Download:
     """One call of `pull`."""
 
-    def __init__(self, plan: PullPlan, target: Path, endpoint: str | None, force: bool, on_progress: Progress) -> None:
-        self.plan, self.target, self.endpoint, self.force, self.on_progress = plan, target, endpoint, force, on_progress
+    def __init__(
+        self, plan: PullPlan, target: Path, endpoint: str | None, force: bool, on_progress: Progress | None, note: Note
+    ) -> None:
+        self.plan, self.target, self.endpoint, self.force = plan, target, endpoint, force
+        self.on_progress, self.note = on_progress, note
         self.incomplete = target / INCOMPLETE
         self.manifest = _read_manifest(target)
         self.done = self.downloaded = 0
@@ -150,7 +156,7 @@ class _Download:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            logger.warning("another process is downloading into %s; waiting for it", self.target)
+            self.note(f"another process is downloading into {self.target}; waiting for it")
             lock.acquire()
         try:
             yield
@@ -181,7 +187,7 @@ class _Download:
         free = shutil.disk_usage(self.target).free
         if needed > free:
             message = (
-                f"{self.plan.repo} needs {needed / 1e9:.1f} GB more, and {self.target} has room for {free / 1e9:.1f}"
+                f"{self.plan.repo} needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} are free in {self.target}"
             )
             raise ModelLoadError(f"{message}; make room or choose another folder (--to)", path=str(self.target))
 
@@ -201,7 +207,8 @@ class _Download:
                 return partial
             partial.unlink()
             self.done = start
-            logger.warning("%s of %s does not fit its checksum (attempt %d)", file.name, self.plan.repo, attempt)
+            if attempt == 1:
+                self.note(f"{file.name} of {self.plan.repo} does not fit its checksum; fetching it again")
         raise BadResponseError(
             f"{file.name} of {self.plan.repo} came twice with bytes that do not fit the hub's checksum: something on "
             "the way changes them (a proxy?), or the hub's copy is damaged",
@@ -236,7 +243,8 @@ class _Download:
 
     def _advance(self, count: int) -> None:
         self.done += count
-        self.on_progress(self.done, self.plan.num_bytes)
+        if self.on_progress is not None:
+            self.on_progress(self.done, self.plan.num_bytes)
 
     # --------------------------------------------------------------------------------------------------------- after
     def _put_in_place(self, staged: list[tuple[RemoteFile, Path]]) -> None:

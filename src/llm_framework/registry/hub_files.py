@@ -159,5 +159,5 @@ def _check_name(repo: str, name: str) -> None:
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(char in name for char in "\\:\0"):
         raise BadResponseError(
-            f"{repo} lists a file named {name[:80]!r}, which does not lie in it; nothing was downloaded"
+            f"{repo} lists a file {name[:80]!r}, which leads out of its folder: nothing is downloaded", retryable=False
         )

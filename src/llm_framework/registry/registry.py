@@ -130,6 +130,7 @@ class ModelRegistry:
         endpoint: str | None = None,
         force: bool = False,
         on_progress: Callable[[int, int], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
     ) -> ModelInfo:
         """Download a model from a hub, and return it under the name that it is now known by.
 
@@ -140,8 +141,9 @@ class ModelRegistry:
 
         folder = Path(to).expanduser() if to is not None else self.models_dir / checked_repo(repo)
         pulled = pull(
-            repo, to=folder, revision=revision, file=file, endpoint=endpoint, force=force, on_progress=on_progress
-        )
+            repo, to=folder, revision=revision, file=file, endpoint=endpoint, force=force,
+            on_progress=on_progress, on_note=on_note,
+        )  # fmt: skip
         return self._introduce(pulled.path)
 
     def _introduce(self, path: Path) -> ModelInfo:
