@@ -6,7 +6,24 @@ A terminal gets colour, streaming and progress; piped output is plain text and n
 
 from __future__ import annotations
 
-from . import chat, config, generate, models, plugins  # the commands register themselves
+# The commands register themselves.
+from . import (
+    chat,
+    config,
+    generate,
+    models,
+    plugins,
+    pull,
+)
 from .app import app, main
 
-__all__ = ["app", "chat", "config", "generate", "main", "models", "plugins"]
+__all__ = [
+    "app",
+    "chat",
+    "config",
+    "generate",
+    "main",
+    "models",
+    "plugins",
+    "pull",
+]

@@ -85,3 +85,14 @@ def short_count(count: float | None) -> str:
         if count >= limit:
             return f"{count / limit:.1f}{unit}"
     return str(int(count))
+
+
+def short_bytes(count: int | None) -> str:
+    """536000000 -> 536 MB"""
+    if not count:
+        return ""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= limit:
+            size = count / limit
+            return f"{size:.1f} {unit}" if size < 10 else f"{size:.0f} {unit}"
+    return f"{count} bytes"

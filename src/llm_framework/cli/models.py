@@ -15,7 +15,7 @@ from rich.table import Table
 
 from ..errors import InvalidRequestError
 from .app import app
-from .common import open_framework, progress_bar, short_count
+from .common import open_framework, progress_bar, short_bytes, short_count
 from .options import ConfigOption, complete_model
 
 if TYPE_CHECKING:
@@ -37,23 +37,32 @@ def list_models(
     provider: Annotated[
         str | None, typer.Option("--provider", help="Ask this provider or server which models it offers now.")
     ] = None,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Read all files again, also unchanged ones.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the models that can be used by name."""
+    """List the models that can be used by name, and those that cannot, with the reason."""
     with open_framework(config) as framework:
+        if refresh:
+            framework.registry.discover_models(refresh=True)
         if provider is None:
             infos = framework.list_models(local_only=local or None)
         else:
             infos = [_of(provider, info) for info in framework.sync.available_models(provider)]
         default = framework.default_model_name()
+        unread = framework.registry.unread_folders
     if as_json:
         typer.echo(json.dumps([_info_dict(info) for info in infos], ensure_ascii=False))
     elif not sys.stdout.isatty():
         for info in infos:
             typer.echo(info.name)
+        for info in infos:
+            if info.error:
+                typer.echo(f"{info.name} cannot be used: {info.error}", err=True)
     else:
         _print_models(infos, default)
+    for folder, reason in unread.items():
+        typer.echo(f"{folder} was not searched: {reason}", err=True)
 
 
 def _of(provider: str, info: ModelInfo) -> ModelInfo:
@@ -63,14 +72,28 @@ def _of(provider: str, info: ModelInfo) -> ModelInfo:
 
 @models_app.command("info")
 def info(
-    name: Annotated[str, typer.Argument(help="Model name.", autocompletion=complete_model)], config: ConfigOption = None
+    name: Annotated[str, typer.Argument(help="Model name.", autocompletion=complete_model)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Show what is known of one model."""
     with open_framework(config) as framework:
-        found = _info_dict(framework.get_model_info(name))
-    width = max(map(len, found))
-    for key, value in found.items():
-        typer.echo(f"{key:<{width}}  {value}")
+        found = framework.get_model_info(name)
+    values = _info_dict(found)
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False))
+        return
+    width = max(map(len, values))
+    for key, value in values.items():
+        typer.echo(f"{key:<{width}}  {_readable(key, value)}")
+
+
+def _readable(key: str, value: Any) -> str:
+    if key == "capabilities":
+        return ", ".join(value)
+    if key == "parameters":
+        return f"{value}  ({short_count(value)})"
+    return f"{value}  ({short_bytes(value)})" if key == "size_bytes" else str(value)
 
 
 @models_app.command("convert")
@@ -113,33 +136,50 @@ def _path_of(name: str, config: Path | None) -> Path:
 
 
 def _print_models(infos: list[ModelInfo], default: str) -> None:
+    console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("name", "backend", "size", "context", "weights", ""):
-        table.add_column(column, justify="right" if column in ("size", "context") else "left")
+    for column in ("name", "backend", "parameters", "on disk", "context", "weights", "for", ""):
+        is_number = column in ("parameters", "on disk", "context")
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for found in infos:
-        fault = found.metadata.get("error")
-        note = f"[red]{escape(str(fault))}[/]" if fault else "[green]default[/]" if found.name == default else ""
-        table.add_row(
-            found.name,
-            found.backend_type,
-            short_count(found.parameters),
-            str(found.context_length or ""),
-            found.quantization or "",
-            note,
-        )
-    Console().print(table)
+        if not found.error:
+            mark = "[green]default[/]" if found.name == default else ""
+            table.add_row(
+                escape(found.name), found.backend_type, short_count(found.parameters),
+                short_bytes(found.metadata.get("size_bytes")), str(found.context_length or ""),
+                found.quantization or "", _purpose(found), mark,
+            )  # fmt: skip
+    console.print(table)
+    broken = [found for found in infos if found.error]
+    if broken:
+        console.print("\n[bold]cannot be used[/]")
+    for found in broken:
+        console.print(f"[red]{escape(found.name)}[/]  {escape(str(found.error))}", highlight=False, soft_wrap=True)
+
+
+def _purpose(found: ModelInfo) -> str:
+    """What a model is for, in a word or two: its type, and what not every model of the type can."""
+    usual = {"chat", "streaming", "tools", "completion", "embedding"}
+    more = sorted(set(found.capabilities) - usual)
+    return ", ".join([found.model_type.value, *more])
 
 
 def _info_dict(found: ModelInfo) -> dict[str, Any]:
+    metadata = found.metadata
     values = {
         "name": found.name,
-        "type": str(getattr(found.model_type, "value", found.model_type)),
+        "type": found.model_type.value,
         "backend": found.backend_type,
+        "family": metadata.get("family"),
+        "format": metadata.get("format"),
         "path": str(found.path) if found.path else None,
         "parameters": found.parameters,
+        "size_bytes": metadata.get("size_bytes"),
         "context_length": found.context_length,
+        "dimensions": metadata.get("dimensions"),
         "memory_gb": found.memory_requirement_gb,
         "quantization": found.quantization,
-        "error": found.metadata.get("error"),
+        "capabilities": sorted(found.capabilities),
+        "error": found.error,
     }
     return {key: value for key, value in values.items() if value is not None}

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,46 @@ class ModelRegistry:
         contents = self._cache.read()
         files = {path: entry for path, entry in self._mine(contents).items() if os.path.exists(path)}
         self._take(contents.registered, files)
+
+    # ------------------------------------------------------------------------------------------------------ downloads
+    def pull_model(
+        self,
+        repo: str,
+        *,
+        to: str | os.PathLike[str] | None = None,
+        revision: str | None = None,
+        file: str | None = None,
+        endpoint: str | None = None,
+        force: bool = False,
+        on_progress: Callable[[int, int], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+    ) -> ModelInfo:
+        """Download a model from a hub, and return it under the name that it is now known by.
+
+        `to` is the folder that its files come into (default: `models_dir/owner/name`); a model elsewhere than below
+        `models_dir` is registered. The other arguments, and the errors, are those of `registry.hub.pull`. Blocks.
+        """
+        from .hub import checked_repo, pull
+
+        folder = Path(to).expanduser() if to is not None else self.models_dir / checked_repo(repo)
+        pulled = pull(
+            repo, to=folder, revision=revision, file=file, endpoint=endpoint, force=force,
+            on_progress=on_progress, on_note=on_note,
+        )  # fmt: skip
+        return self._introduce(pulled.path)
+
+    def _introduce(self, path: Path) -> ModelInfo:
+        """The model at a path, known by a name from now on."""
+        with self._lock:
+            known = next((info for info in self.discover_models() if _is_at(info, path)), None)
+            known = known or next((info for info in self._registered.values() if _is_at(info, path)), None)
+            if known is not None:
+                return known
+            info = description.describe(discovery.at(path))
+            candidates = (naming.short_name(info.name), info.name, f"{path.parent.name.lower()}/{info.name}")
+            info = replace(info, name=next((name for name in candidates if not self._find_local(name)), str(path)))
+            self.register_model(info)
+            return info
 
     # -------------------------------------------------------------------------------------------------- registration
     def register_model(self, info: ModelInfo, *, persist: bool = True) -> None:
@@ -272,6 +312,10 @@ def _facts(backend_type: str, model: str) -> dict[str, Any]:
     """What is known beforehand of a provider's model, as fields of `ModelInfo`."""
     known = {"google": google_models.facts, "openai": openai_models.facts}.get(backend_type)
     return {} if known is None else known(model)
+
+
+def _is_at(info: ModelInfo, path: Path) -> bool:
+    return info.path is not None and (info.path == path or os.path.realpath(info.path) == os.path.realpath(path))
 
 
 def _with_fault(info: ModelInfo) -> ModelInfo:
