@@ -268,7 +268,7 @@ def test_what_may_not_be_read_hides_nothing(models_dir: Path, tmp_path: Path) ->
     (models_dir / "secret.gguf").chmod(0)
     shutil.copytree(BUNDLED, tmp_path / "other" / "m-it")
     if os.getuid() == 0:
-        for folder in [tmp_path, *tmp_path.parents][:3]:  # pytest's folders are closed to others
+        for folder in [tmp_path, *tmp_path.parents][:4]:  # pytest's folders are closed to others
             folder.chmod(folder.stat().st_mode | 0o055)
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     folders = [models_dir, tmp_path / "none" / "cache.json", tmp_path / "other", tmp_path / "other.json"]
