@@ -6,7 +6,7 @@ A terminal gets colour, streaming and progress; piped output is plain text and n
 
 from __future__ import annotations
 
-from . import chat, config, doctor, generate, models  # the commands register themselves
+from . import bench, chat, config, doctor, generate, models  # the commands register themselves
 from .app import app, main
 
-__all__ = ["app", "chat", "config", "doctor", "generate", "main", "models"]
+__all__ = ["app", "bench", "chat", "config", "doctor", "generate", "main", "models"]
