@@ -66,7 +66,8 @@ def default_cache_path() -> Path:
     return user_cache_path(_APP, appauthor=False) / "models.json"
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
@@ -146,7 +147,7 @@ class LLMConfig(BaseModel):
         None, description="for all local models together; the one used longest ago makes room"
     )
     num_threads: Positive = Field(
-        default_factory=_num_cores, description="of a local model; default: the cores of this machine"
+        default_factory=num_cores, description="of a local model; default: the cores of this machine"
     )
     prefix_cache_gb: Annotated[float, Field(ge=0, lt=1e6)] | None = Field(
         None,

@@ -49,9 +49,24 @@ def resolve_api_key(provider: str, credentials: Mapping[str, Any] | None = None)
     elif credentials.get("api_key_command"):
         key = _from_command(provider, credentials["api_key_command"])
     else:
-        usual = "azure" if credentials.get("azure_endpoint") else credentials.get("provider") or provider
-        key = _from_usual_variable(str(usual))
+        names = _usual_variables(provider, credentials)
+        key = next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), None)
     return remember(key) if key else None
+
+
+def origin_of_key(provider: str, credentials: Mapping[str, Any] | None = None) -> str | None:
+    """Where `resolve_api_key` would take the key from, in words; None where there is none. A command is named and not
+    run. Raises `ConfigurationError` where a named variable is not set."""
+    credentials = credentials or {}
+    if credentials.get("api_key") is not None:
+        return "api_key in the configuration"
+    if credentials.get("api_key_env"):
+        _from_variable(provider, str(credentials["api_key_env"]))
+        return f"environment variable {credentials['api_key_env']}"
+    if credentials.get("api_key_command"):
+        return f"the command {_words_of(credentials['api_key_command'])[0]}"
+    found = next((name for name in _usual_variables(provider, credentials) if os.environ.get(name, "").strip()), None)
+    return None if found is None else f"environment variable {found}"
 
 
 def remember(key: str) -> SecretStr:
@@ -102,9 +117,14 @@ def _from_variable(provider: str, name: str) -> str:
     return value
 
 
-def _from_usual_variable(provider: str) -> str | None:
-    names = USUAL_VARIABLES.get(provider, ())
-    return next((os.environ[name].strip() for name in names if os.environ.get(name, "").strip()), None)
+def _usual_variables(provider: str, credentials: Mapping[str, Any]) -> tuple[str, ...]:
+    usual = "azure" if credentials.get("azure_endpoint") else credentials.get("provider") or provider
+    return USUAL_VARIABLES.get(str(usual), ())
+
+
+def _words_of(command: str | Sequence[str]) -> list[str]:
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    return words or ["(empty)"]
 
 
 def _from_command(provider: str, command: str | Sequence[str]) -> str:

@@ -44,7 +44,7 @@ LAYERS: list[list[str]] = [
     ["engine", "engine.engine"],
     ["engine.fallback", "sync"],
     ["framework", "sync_view", "testing"],
-    ["adapters", "integration", "cli", "bench"],
+    ["adapters", "integration", "cli", "bench", "doctor"],
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 # The commands register themselves.
 from . import (
+    bench,
     chat,
     config,
+    doctor,
     generate,
     models,
     plugins,
@@ -19,8 +21,10 @@ from .app import app, main
 
 __all__ = [
     "app",
+    "bench",
     "chat",
     "config",
+    "doctor",
     "generate",
     "main",
     "models",

@@ -42,6 +42,10 @@ def default_packs() -> bool:
 def read_bandwidth(num_bytes: int, num_threads: int = 0) -> float:
     """How fast `num_threads` threads (0: one a core) read a buffer of that size from memory, in bytes a second."""
 
+def dot_peak(type: str, num_threads: int = 0) -> float:
+    """How many multiply-adds a second `num_threads` threads (0: one a core) do in registers alone, of `type` "int8" or
+    "bf16"; 0 where the kernel table in use has no such instructions."""
+
 def pack_tensor(tensor: Tensor, type: str, out: Any = None, num_threads: int = 0) -> Any:
     """The tensor in the packed form `type`, "q8p" (8 bits) or "q4p" (4 bits), with one scale a row and group of 32.
 
