@@ -74,7 +74,15 @@ async def test_contract(serve: Serve) -> None:
     """It keeps the contract of every backend, and uses its connections again."""
     server = serve(handler=messages_server.answer)
     settings = {"base_url": server.url, "api_key": KEY}
-    await check_backend(AnthropicBackend, info("claude-haiku-4-5"), settings, tools=True)
+    nobody = {**settings, "base_url": "http://127.0.0.1:9"}
+    await check_backend(
+        AnthropicBackend,
+        info("claude-haiku-4-5"),
+        settings,
+        tools=True,
+        response_format=True,
+        failing_settings=nobody,
+    )
     assert server.connections < len(server.requests)
 
 

@@ -53,24 +53,28 @@ Serve = Callable[..., ChatServer]
 def play(request: Any) -> Reply:
     """A model of few words: it calls the first tool once, and talks otherwise."""
     asked = request.body
+    if request.path.endswith(":countTokens"):
+        return json_reply({"totalTokens": 3})
     last = asked["contents"][-1]["parts"][-1]
     if asked.get("tools") and "functionResponse" not in last:
         name = asked["tools"][0]["functionDeclarations"][0]["name"]
         return stream(call(name, {"city": "Oslo"}))
     config = asked["generationConfig"]
-    words = ["{}"] if config.get("responseMimeType") else ["One", " two", " three", " four"]
+    words = ["{}"] if config.get("responseMimeType") else ["One", " two", " three", " four", " five"]
     end = min([n for n, word in enumerate(words) if word.strip() in config.get("stopSequences", ())] or [len(words)])
-    words = words[:end][: config.get("maxOutputTokens", 99)]
+    shown = words[:end][: config.get("maxOutputTokens", 99)]
+    finish = "MAX_TOKENS" if len(shown) < end else "STOP"
     if "streamGenerateContent" in request.path:
-        return stream(*map(text, words))
-    return json_reply({**candidate(text("".join(words)), finish="STOP"), **counts()})
+        return stream(*map(text, shown), finish=finish, answer=len(shown))
+    return json_reply({**candidate(text("".join(shown)), finish=finish), **counts(answer=len(shown))})
 
 
 async def test_contract(serve: Serve) -> None:
     """It keeps the contract of every backend, tools included, and uses its connections again."""
     server = serve(handler=play)
     settings = {"base_url": f"http://127.0.0.1:{server.port}", "api_key": KEY}
-    await check_backend(GoogleBackend, info(), settings, tools=True)
+    nobody = {**settings, "base_url": "http://127.0.0.1:9"}
+    await check_backend(GoogleBackend, info(), settings, tools=True, response_format=True, failing_settings=nobody)
     assert server.connections < len(server.requests)
 
 

@@ -90,7 +90,11 @@ async def test_contract(serve: Serve) -> None:
     """It keeps the contract of every backend, tools included, and uses its connections again."""
     server = serve(handler=small_model.answer)
     info = ModelInfo("small", backend_type="openai_compatible")
-    await check_backend(OpenAICompatibleBackend, info, {"base_url": server.url}, tools=True)
+    settings = {"base_url": server.url, "api_key": KEY}
+    nobody = {**settings, "base_url": "http://127.0.0.1:9/v1"}
+    await check_backend(
+        OpenAICompatibleBackend, info, settings, tools=True, response_format=True, failing_settings=nobody
+    )
     assert server.connections < len(server.requests)
 
 

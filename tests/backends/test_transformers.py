@@ -117,7 +117,10 @@ async def test_the_bundled_model_answers_as_in_our_own_engine(backend: HuggingFa
 
 async def test_it_keeps_the_contract(bundled_path: Path) -> None:
     """The contract of every backend, tools in the history included."""
-    await check_backend(HuggingFaceBackend, info(bundled_path), {"device": "cpu"}, tools=True)
+    gone = info(bundled_path / "nothing")
+    await check_backend(
+        HuggingFaceBackend, info(bundled_path), {"device": "cpu"}, tools=True, response_format=True, failing_info=gone
+    )
 
 
 async def test_an_answer_keeps_to_a_grammar(backend: HuggingFaceBackend) -> None:

@@ -12,7 +12,7 @@ LONG = ModelInfo("x", backend_type="fake", metadata={"answers": ["one two three 
 
 async def test_the_fake_keeps_the_contract() -> None:
     """FakeBackend passes the tests that every backend should."""
-    await check_backend(FakeBackend, LONG, tools=True)
+    await check_backend(FakeBackend, LONG, tools=True, response_format=True)
 
 
 class Endless(FakeBackend):

@@ -474,7 +474,10 @@ async def test_several_event_loops_use_one_backend(backend: GemmaNativeBackend) 
 async def test_the_contract_of_backends_is_kept(bundled_path: Path) -> None:
     """The contract tests that every backend passes."""
     info = ModelInfo("tiny-chat", path=bundled_path)
-    await check_backend(GemmaNativeBackend, info, {"num_threads": 2}, tools=True)
+    gone = ModelInfo("gone", path=bundled_path / "nothing.sbs")
+    await check_backend(
+        GemmaNativeBackend, info, {"num_threads": 2}, tools=True, response_format=True, failing_info=gone
+    )
 
 
 async def test_the_base_class_forms_work(backend: GemmaNativeBackend) -> None:

@@ -37,10 +37,10 @@ def counts(prompt: int = 3, answer: int = 2, **more: Any) -> dict[str, Any]:
     return {"usageMetadata": {"promptTokenCount": prompt, "candidatesTokenCount": answer, **more}}
 
 
-def stream(*parts: dict[str, Any], finish: str = "STOP") -> Reply:
+def stream(*parts: dict[str, Any], finish: str = "STOP", answer: int = 2) -> Reply:
     """A stream of these parts, one a frame."""
     frames = [candidate(part) for part in parts[:-1]]
-    frames.append({**candidate(*parts[-1:], finish=finish), **counts()})
+    frames.append({**candidate(*parts[-1:], finish=finish), **counts(answer=answer)})
     return Reply([frame(value) for value in frames])
 
 

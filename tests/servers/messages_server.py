@@ -65,9 +65,9 @@ def stream(*blocks: Sequence[str], reason: str = "end_turn", **more: Any) -> Rep
 
 def whole(*content: dict[str, Any], reason: str = "end_turn", **more: Any) -> Reply:
     """An answer in one piece."""
-    usage = {"input_tokens": 5, "output_tokens": 2}
+    more = {"usage": {"input_tokens": 5, "output_tokens": 2}, **more}
     return json_reply({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": list(content),
-                       "stop_reason": reason, "stop_sequence": None, "usage": usage, **more})  # fmt: skip
+                       "stop_reason": reason, "stop_sequence": None, **more})  # fmt: skip
 
 
 def error(status: int, kind: str, message: str = "no", **headers: str) -> Reply:
@@ -76,13 +76,26 @@ def error(status: int, kind: str, message: str = "no", **headers: str) -> Reply:
 
 
 def answer(request: Request) -> Reply:
-    """What a model that counts would answer."""
+    """What a model that counts would answer; it calls the first tool where it has to, and keeps to a form."""
     body = request.body
-    words = re.findall(r"\s*\S+", COUNTING)[: body["max_tokens"]]
-    text, reason = "".join(words), "max_tokens" if len(words) == body["max_tokens"] else "end_turn"
+    if request.path.endswith("/count_tokens"):
+        return json_reply({"input_tokens": 5})
+    if body.get("tool_choice", {}).get("type") in ("any", "tool"):
+        return _calling(body)
+    said = json.dumps({"answer": "yes"}) if body.get("output_config", {}).get("format") else COUNTING
+    words = re.findall(r"\s*\S+", said)
+    text, reason = "".join(words[: body["max_tokens"]]), "max_tokens" if len(words) > body["max_tokens"] else "end_turn"
     for stop in body.get("stop_sequences") or ():
         if stop in text:
             text, reason = text.split(stop)[0], "stop_sequence"
+    pieces = re.findall(r"\s*\S+", text)
     if body.get("stream"):
-        return stream(text_block(0, *re.findall(r"\s*\S+", text)), reason=reason)
-    return whole({"type": "text", "text": text}, reason=reason)
+        return stream(text_block(0, *pieces), reason=reason, output_tokens=len(pieces))
+    return whole({"type": "text", "text": text}, reason=reason, usage={"input_tokens": 5, "output_tokens": len(pieces)})
+
+
+def _calling(body: Any) -> Reply:
+    name, given = body["tools"][0]["name"], {"city": "Oslo"}
+    if body.get("stream"):
+        return stream(tool_block(0, "toolu_1", name, '{"city": ', '"Oslo"}'), reason="tool_use")
+    return whole({"type": "tool_use", "id": "toolu_1", "name": name, "input": given}, reason="tool_use")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .. import secrets
 from ..errors import UnsupportedFeatureError
-from ..types import Chunk, GenerationConfig, InferenceRequest, Message
+from ..types import Chunk, GenerationConfig, ImagePart, InferenceRequest, Message
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo
@@ -64,14 +64,25 @@ class ModelBackend(ABC):  # noqa: B024 - which of three methods to override is t
         message = f"{type(self).__name__} cannot list the models there are"
         raise UnsupportedFeatureError(message, feature="available_models", model=self.model_info.name)
 
+    def refuse(self, request: InferenceRequest, *features: Literal["tools", "response_format", "images"]) -> None:
+        """Raise `UnsupportedFeatureError` where the request asks for one of these: what a backend cannot do it has to
+        refuse, never to leave out in silence."""
+        parts = (part for message in request.messages for part in message.parts)
+        asked = {
+            "tools": bool(request.tools),
+            "response_format": request.response_format is not None,
+            "images": any(isinstance(part, ImagePart) for part in parts),
+        }
+        for feature in features:
+            if asked[feature]:
+                message = f"{type(self).__name__} cannot take {feature}; use another model for that"
+                raise UnsupportedFeatureError(message, feature=feature, model=self.model_info.name)
+
     async def _adapted_stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
         overridden = _overrides(self)
         if not overridden:
             raise NotImplementedError(f"{type(self).__name__} overrides none of stream, generate_stream, generate_text")
-        if request.tools or request.response_format is not None:
-            feature = "tools" if request.tools else "response_format"
-            message = f"{type(self).__name__} answers plain prompts only and cannot take {feature}"
-            raise UnsupportedFeatureError(message, feature=feature, model=self.model_info.name)
+        self.refuse(request, "tools", "response_format", "images")
         prompt = as_plain_prompt(request.messages)
         if "generate_stream" in overridden:
             async for chunk in self.generate_stream(prompt, request.config):

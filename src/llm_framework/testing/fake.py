@@ -1,4 +1,4 @@
-"""For people's own tests: a backend that plays a script, and the contract that every backend should pass."""
+"""A backend that plays a script."""
 
 from __future__ import annotations
 
@@ -9,34 +9,25 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Union
 
-from .backends.base import ModelBackend
-from .plugins import BaseModelPlugin, PluginMetadata
-from .registry.model_info import ModelInfo
-from .types import (
+from ..backends.base import ModelBackend
+from ..plugins import BaseModelPlugin, PluginMetadata
+from ..registry.model_info import ModelInfo
+from ..types import (
     Chunk,
-    GenerationConfig,
     InferenceRequest,
-    Message,
-    ResponseBuilder,
-    TextPart,
-    ThinkingPart,
     ToolCall,
     ToolCallDelta,
-    ToolResult,
     Usage,
 )
 
 if TYPE_CHECKING:
-    from .engine import InferenceEngine
-    from .framework import LLMFramework
-
-__all__ = ["FakeBackend", "Gate", "check_backend"]
+    from ..engine import InferenceEngine
+    from ..framework import LLMFramework
 
 Step = Union[str, float, int, Chunk, ToolCall, Exception, "Gate"]
 Answer = Union[Step, Sequence[Step]]
 
 DEFAULT_ANSWER = "This is a scripted answer."
-PATIENCE = 60.0  # seconds that the contract waits for any one thing
 
 
 class Gate:
@@ -223,118 +214,3 @@ def _words(text: str) -> list[str]:
 
 def _num_words(request: InferenceRequest) -> int:
     return sum(len(message.text.split()) for message in request.messages)
-
-
-# ----------------------------------------------------------------------------------------------------------- contract
-async def check_backend(
-    backend_class: type[ModelBackend],
-    model_info: ModelInfo,
-    settings: Mapping[str, Any] | None = None,
-    *,
-    prompt: str = "Count from one to twenty in words.",
-    tools: bool = False,
-) -> None:
-    """Raise `AssertionError`, saying what is wrong, where a backend does not keep the contract of `ModelBackend`.
-
-    Checked: it loads; it answers with text; a stream ends with one finish reason and with usage; max_tokens ends it
-    with "length"; a stop string is not part of the text; a whole chat is taken; a stream may be closed in the middle,
-    and a task that reads one cancelled, and the backend answers afterwards; two streams at a time; it unloads, twice.
-    With `tools`, also that a history with a tool call and its result is taken.
-    """
-    backend = backend_class(model_info, settings)
-    await _patiently(backend.load_model(), "load_model")
-    try:
-        text = await _check_answer(backend, prompt)
-        await _check_limits(backend, prompt, text)
-        await _check_chat(backend, prompt, tools)
-        await _check_interruptions(backend, prompt)
-        await _check_two_at_a_time(backend, prompt)
-    finally:
-        await _patiently(backend.unload_model(), "unload_model")
-        await _patiently(backend.unload_model(), "unload_model, the second time")
-
-
-async def _check_answer(backend: ModelBackend, prompt: str) -> str:
-    request = InferenceRequest(prompt, config=GenerationConfig(max_tokens=64, temperature=0.0))
-    chunks = await _collect(backend, request)
-    reasons = [chunk.finish_reason for chunk in chunks if chunk.finish_reason]
-    assert len(reasons) == 1, f"a stream gives its finish_reason once, not {reasons}"
-    usages = [chunk.usage for chunk in chunks if chunk.usage]
-    assert usages, "a stream gives its usage"
-    assert usages[-1].output_tokens > 0, "usage counts the output tokens"
-    text = "".join(chunk.text for chunk in chunks)
-    assert text, "a plain prompt is answered with text"
-    whole = await _patiently(backend.generate_text(prompt, GenerationConfig(max_tokens=64)), "generate_text")
-    assert isinstance(whole, str), "generate_text returns a str"
-    assert whole, "generate_text returns the text"
-    return text
-
-
-async def _check_limits(backend: ModelBackend, prompt: str, text: str) -> None:
-    short = await _collect(backend, InferenceRequest(prompt, config=GenerationConfig(max_tokens=1, temperature=0.0)))
-    reason = next(chunk.finish_reason for chunk in short if chunk.finish_reason)
-    if len(text.split()) > 4:
-        assert reason == "length", f"max_tokens ends a stream with 'length', not {reason!r}"
-    stop = text.split()[1] if len(text.split()) > 1 else text
-    config = GenerationConfig(max_tokens=64, temperature=0.0, stop=(stop,))
-    stopped = "".join(chunk.text for chunk in await _collect(backend, InferenceRequest(prompt, config=config)))
-    assert stop not in stopped, f"the text ends before the stop string {stop!r}, but it is {stopped!r}"
-
-
-async def _check_chat(backend: ModelBackend, prompt: str, tools: bool) -> None:
-    messages = [Message.system("Be brief."), Message.user("Hello"), Message.assistant("Hello!"), Message.user(prompt)]
-    if tools:
-        call = ToolCall.create("get_time", {"city": "Paris"})
-        answer = Message.assistant(ThinkingPart("Which city?"), TextPart("One moment."), call)
-        result = Message.tool(ToolResult(call.id, "noon"))
-        messages[1:1] = [Message.user("Time?"), answer, result, Message.assistant("12")]
-    await _collect(backend, InferenceRequest(messages=tuple(messages), config=GenerationConfig(max_tokens=8)))
-
-
-async def _check_interruptions(backend: ModelBackend, prompt: str) -> None:
-    request = InferenceRequest(prompt, config=GenerationConfig(max_tokens=64))
-    stream = aiter(backend.stream(request))
-    await _patiently(anext(stream), "the first chunk")
-    await _patiently(stream.aclose(), "closing a stream in the middle")  # type: ignore[attr-defined]
-
-    started = asyncio.Event()
-
-    async def read() -> None:
-        async for _ in backend.stream(request):
-            started.set()
-            await asyncio.sleep(0)
-
-    task = asyncio.ensure_future(read())
-    await asyncio.wait({task, asyncio.ensure_future(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    task.cancel()
-    done, _ = await asyncio.wait({task}, timeout=PATIENCE)
-    assert done, "a task that reads a stream can be cancelled"
-    await _collect(backend, request)
-
-
-async def _check_two_at_a_time(backend: ModelBackend, prompt: str) -> None:
-    request = InferenceRequest(prompt, config=GenerationConfig(max_tokens=16))
-    await asyncio.gather(_collect(backend, request), _collect(backend, request))
-
-
-async def _collect(backend: ModelBackend, request: InferenceRequest) -> list[Chunk]:
-    async def collect() -> list[Chunk]:
-        items = [item async for item in backend.stream(request)]
-        return [Chunk(text=item) if isinstance(item, str) else item for item in items]
-
-    chunks: list[Chunk] = await _patiently(collect(), "a whole answer")
-    builder = ResponseBuilder()
-    for chunk in chunks:
-        assert isinstance(chunk, Chunk), f"a stream yields Chunk or str, not {type(chunk).__name__}"
-        builder.add(chunk)
-    builder.response()
-    return chunks
-
-
-async def _patiently(awaitable: Any, what: str) -> Any:
-    try:
-        return await asyncio.wait_for(awaitable, PATIENCE)
-    except asyncio.TimeoutError:
-        raise AssertionError(f"{what} took more than {PATIENCE:g} s") from None
-    except (NotImplementedError, TypeError, AttributeError) as error:
-        raise AssertionError(f"{what} failed: {type(error).__name__}: {error}") from error
