@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,9 +73,7 @@ def _how_to_go_on(files: FileOptions) -> str:
 
 
 def _how_to_retry(files: FileOptions) -> str:
-    if files.output == "-":
-        return ""
-    return f"--retry-errors asks those lines again: {shlex.join(['--output', files.output, '--retry-errors'])}"
+    return "" if files.output == "-" else "The same command with --retry-errors asks those lines again."
 
 
 def _say(text: str, *, only_terminal: bool = False) -> None:
