@@ -19,16 +19,17 @@ BLOCKS = [
 PROGRAMS = sorted((ROOT / "cookbook").glob("*.py"))
 
 
-def run_python(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=240, check=False)
+def run_python(*arguments: str, folder: Path | None = None) -> str:
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_code_on_a_page_runs(block: str) -> None:
-    """A block that a page marks as running runs as it stands, and prints something."""
-    assert run_python("-c", block).strip()
+def test_code_on_a_page_runs(block: str, tmp_path: Path) -> None:
+    """A block that a page marks as running runs as it stands, in any folder, and prints something."""
+    assert run_python("-c", block, folder=tmp_path).strip()
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)

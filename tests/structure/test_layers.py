@@ -43,7 +43,7 @@ LAYERS: list[list[str]] = [
     ["engine.running"],
     ["engine", "engine.engine"],
     ["engine.fallback", "sync"],
-    ["framework", "sync_view", "testing"],
+    ["framework", "sync_view", "testing", "jobs"],
     ["adapters", "integration", "cli", "bench", "doctor"],
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

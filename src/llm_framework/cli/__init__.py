@@ -1,7 +1,8 @@
 """The command `llm-framework`: one file per command.
 
 A terminal gets colour, streaming and progress; piped output is plain text and nothing else. Exit codes: 0 all well,
-1 the request failed (the reason is on standard error), 2 wrong usage, 130 interrupted.
+1 the request failed (the reason is on standard error), 2 wrong usage, 3 a file of prompts is done but some of its
+results are errors, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`llm-framework generate`: one answer."""
+"""`llm-framework generate`: one answer, or the answers to a file of prompts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ import typer
 from ..errors import InvalidRequestError
 from .app import app
 from .common import messages_of, note, open_framework, print_stream, read_prompt
+from .generate_file import FileOptions, answer_file
 from .options import ConfigOption, MaxTokens, ModelOption, Seed, System, Temperature
 
 if TYPE_CHECKING:
     from ..inputs import GenerateOptions
-    from ..types import InferenceResponse
+
+InputFile = Annotated[
+    str | None, typer.Option("--input", "-i", help="File of prompts: JSON lines, or .txt; '-' is standard input.")
+]
+OutputFile = Annotated[
+    str | None, typer.Option("--output", "-o", help="File of results, gone on with where it exists. [default: -]")
+]
+InputFormat = Annotated[str, typer.Option("--input-format", help="auto (by the file's name), jsonl, or text.")]
+MaxConcurrency = Annotated[
+    int | None, typer.Option("--max-concurrency", help="Lines under way at a time. [default: what the model takes]")
+]
+RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Ask again the lines whose result is an error.")]
 
 
 @app.command()
@@ -28,16 +40,35 @@ def generate(
     seed: Seed = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON schema file the answer must follow.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole response as JSON.")] = False,
+    input: InputFile = None,
+    output: OutputFile = None,
+    input_format: InputFormat = "auto",
+    max_concurrency: MaxConcurrency = None,
+    retry_errors: RetryErrors = False,
     config: ConfigOption = None,
 ) -> None:
-    """Answer one prompt on standard output."""
-    messages = messages_of(system, read_prompt(prompt))
+    """Answer one prompt on standard output, or with --input each line of a file.
+
+    With --input, results are appended to --output as they come, one JSON object a line; the same command goes on
+    where it was stopped. Exit code 3: all lines are done, some results are errors.
+    """
     options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     if schema is not None:
         options["response_format"] = _read_schema(schema)
+    if input is not None:
+        if prompt is not None or as_json:
+            raise typer.BadParameter(f"{'--json' if as_json else 'a PROMPT'} does not go with --input")
+        files = FileOptions(input, output or "-", input_format, max_concurrency, retry_errors)
+        answer_file(files, system, options, config)
+        return
+    if output is not None or retry_errors or max_concurrency is not None:
+        raise typer.BadParameter("--output, --max-concurrency and --retry-errors need --input")
+    messages = messages_of(system, read_prompt(prompt))
     with open_framework(config) as framework:
         if as_json:
-            typer.echo(json.dumps(_as_dict(framework.sync.generate(messages, **options)), ensure_ascii=False))
+            from ..jobs.records import response_as_dict
+
+            typer.echo(json.dumps(response_as_dict(framework.sync.generate(messages, **options)), ensure_ascii=False))
             return
         last = print_stream(framework.sync.stream(messages, **options))
         if last is not None and last.finish_reason == "length":
@@ -52,16 +83,3 @@ def _read_schema(path: Path) -> dict[str, Any]:
     if not isinstance(schema, dict):
         raise InvalidRequestError(f"{path} holds no JSON schema: it must be an object")
     return schema
-
-
-def _as_dict(response: InferenceResponse) -> dict[str, Any]:
-    usage = response.usage
-    return {
-        "text": response.text,
-        "model": response.model,
-        "finish_reason": response.finish_reason,
-        "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
-        "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in response.tool_calls],
-        "parsed": response.parsed if isinstance(response.parsed, (dict, list, str, int, float)) else None,
-        "seconds": round(response.timings.total, 4),
-    }
