@@ -208,7 +208,7 @@ def print_rows(rows: Sequence[Row], console: Console) -> None:
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=SHAPES, nargs="+", default=["270m", "1b", "2b"])
+    parser.add_argument("--shape", choices=SHAPES, nargs="+")
     parser.add_argument("--format", choices=FORMATS, nargs="+", default=list(FORMATS))
     parser.add_argument("--threads", type=int, nargs="+", default=[min(4, os.cpu_count() or 1)])
     parser.add_argument("--metric", choices=METRICS, nargs="+", default=list(METRICS))
@@ -223,10 +223,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="1B shape, fewer rounds: three minutes at most")
     arguments = parser.parse_args(argv)
     if arguments.quick:
-        arguments.shape, arguments.rounds, arguments.tokens = arguments.shape[:1], 2, 12
-        arguments.format = arguments.format[:2]
-        if arguments.shape == ["270m"] and argv is None and "--shape" not in sys.argv:
-            arguments.shape = ["1b"]
+        arguments.rounds, arguments.tokens, arguments.format = 2, 12, arguments.format[:2]
+    arguments.shape = arguments.shape or (["1b"] if arguments.quick else ["270m", "1b", "2b"])
     return arguments
 
 
