@@ -170,7 +170,7 @@ class _Download:
             return False
         is_whole = _has_checksum(path, file)
         if is_whole:
-            self._advance(path.stat().st_size)
+            self._count(self.done + path.stat().st_size)
         return is_whole
 
     def _check_may_replace(self, missing: list[RemoteFile]) -> None:
@@ -216,24 +216,26 @@ class _Download:
         )
 
     def _resume(self, file: RemoteFile, partial: Path) -> None:
-        if file.size is not None and _size_of(partial) > file.size:
-            partial.unlink()
         if file.size is not None and file.size > LARGEST:
             raise ModelLoadError(
                 f"{file.name} of {self.plan.repo} has {file.size / 1e9:.0f} GB, more than hubs give out over HTTP; "
                 f"download it with: hf download {self.plan.repo} {file.name} --local-dir {self.target}"
             )
-        self._advance(_size_of(partial))
+        before = self.done
         asked = Asked(self.plan.repo, self.plan.commit, file.name, self.endpoint)
-        patiently(lambda: self._get(file, partial), asked, lambda: _size_of(partial))
+        patiently(lambda: self._get(file, partial, before), asked, lambda: _size_of(partial))
+        self._count(before + _size_of(partial))
 
-    def _get(self, file: RemoteFile, partial: Path) -> None:
+    def _get(self, file: RemoteFile, partial: Path, before: int) -> None:
         from huggingface_hub.file_download import hf_hub_url, http_get
         from huggingface_hub.utils import build_hf_headers
 
         url = hf_hub_url(self.plan.repo, file.name, revision=self.plan.commit, endpoint=self.endpoint)
         headers = build_hf_headers(library_name="llm-framework", library_version=__version__)
         headers["Accept-Encoding"] = "identity"  # what is compressed on the way cannot be resumed
+        if file.size is None or _size_of(partial) > file.size:  # nobody can tell what that is the beginning of
+            partial.unlink(missing_ok=True)
+        self._count(before + _size_of(partial))
         with open(partial, "ab") as sink:
             meter: Any = lambda **options: _Meter(self)  # noqa: E731 - what is called like a class
             http_get(
@@ -241,10 +243,11 @@ class _Download:
                 displayed_filename=file.name, tqdm_class=meter,
             )  # fmt: skip
 
-    def _advance(self, count: int) -> None:
-        self.done += count
+    def _count(self, done: int) -> None:
+        """So many bytes are there now."""
+        self.done = done
         if self.on_progress is not None:
-            self.on_progress(self.done, self.plan.num_bytes)
+            self.on_progress(min(done, self.plan.num_bytes), self.plan.num_bytes)
 
     # --------------------------------------------------------------------------------------------------------- after
     def _put_in_place(self, staged: list[tuple[RemoteFile, Path]]) -> None:
@@ -281,7 +284,7 @@ class _Meter:
     def update(self, count: float = 1) -> None:
         """So many bytes came; less than none where those that had come must come again."""
         self._download.downloaded += max(0, int(count))
-        self._download._advance(int(count))
+        self._download._count(self._download.done + int(count))
 
     def __enter__(self) -> _Meter:
         return self
