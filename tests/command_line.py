@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 COMMAND = [sys.executable, "-m", "llm_framework.cli"]
@@ -54,13 +54,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str, term: str = "dumb") -> Iterator[Terminal]:
+def terminal(*arguments: str, term: str = "dumb", command: Sequence[str] = COMMAND) -> Iterator[Terminal]:
     """The command on a terminal of its own, which turns Ctrl-C into a signal as every terminal does."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     environment = {**os.environ, "TERM": term, "COLUMNS": "200"}
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=_own_terminal
+        [*command, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, preexec_fn=_own_terminal
     )
     os.close(theirs)
     try:
