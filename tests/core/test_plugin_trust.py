@@ -38,13 +38,23 @@ async def test_a_folder_of_ones_own_is_taken(folder: Path) -> None:
     assert (await load(folder)).loaded
 
 
+@as_root
+async def test_a_group_of_ones_own_is_nobody_else(folder: Path) -> None:
+    """Many systems give each user a group, and let it write by default: that is taken."""
+    os.chmod(folder, 0o775)
+    assert (await load(folder)).loaded
+
+
 @pytest.mark.parametrize("place", ["", "..", "acme.py", "__pycache__"])
-@pytest.mark.parametrize(("mode", "says"), [(0o777, "every user may write to"), (0o770, "its group may write to")])
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [(0o777, "every user may write to"), pytest.param(0o770, "its group may write to", marks=as_root)],
+)
 async def test_what_others_can_write_to_is_refused(folder: Path, place: str, mode: int, says: str) -> None:
     """A folder, a folder above it, a file, and Python's compiled code beside it: each is named, with what to do."""
     (folder / "__pycache__").mkdir()
     if mode == 0o770:
-        os.chown(folder / place, -1, 1 if os.geteuid() == 0 else os.getgid())
+        os.chown(folder / place, -1, 12345)
     (folder / place).chmod(mode)
     status = await load(folder)
     assert status.state == "refused"

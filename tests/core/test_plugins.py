@@ -123,6 +123,21 @@ async def test_loading_twice_changes_nothing(tmp_path: Path) -> None:
     assert [status.error for status in manager.list_plugins()] == [None]
 
 
+async def test_the_order_is_code_folders_installed(site: Path, tmp_path: Path) -> None:
+    """Whenever they were found: first those in code, then folders as given, each by file name, then installed ones."""
+    install(site, "a-installed", code("a-installed"))
+    write(tmp_path / "z", "b.py", name="z/b")
+    write(tmp_path / "y", "b.py", name="y/b")
+    manager = PluginManager([tmp_path / "z", tmp_path / "y"])
+    manager.load_pending()
+    write(tmp_path / "z", "a.py", name="z/a")
+    await manager.load_plugins()
+    plugin = Plugin()
+    manager.register_plugin(plugin)
+    assert [status.name for status in manager.list_plugins()] == ["p", "z/a", "z/b", "y/b", "a-installed"]
+    assert manager.get_plugin_for_model(ModelInfo("x", backend_type="p")) is plugin
+
+
 async def test_a_plugin_that_was_mended_is_loaded(tmp_path: Path) -> None:
     """What failed is tried again by the next load_plugins, and new files are found."""
     write(tmp_path).write_text("1/0")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
+IN_CODE = "code"  # where a plugin is that was registered in code
 TIME_LIMIT = 30.0  # seconds for each of: an import, making a plugin, its initialize, its shutdown
 
 
@@ -90,7 +91,7 @@ class PluginManager:
         """
         self.configure(settings or {})
         with self._lock:
-            self._state.failed.clear()
+            self._state.failed = {key: status for key, status in self._state.failed.items() if key[0] == IN_CODE}
             self._find()
         await anyio.to_thread.run_sync(self._import_pending, True, abandon_on_cancel=True)
         await self.initialize_plugins()
@@ -110,7 +111,7 @@ class PluginManager:
     def register_plugin(self, plugin: BaseModelPlugin) -> None:
         """Add a plugin object. Raises `PluginError` where its name is taken, or it cannot be used here."""
         try:
-            self._add(*loading.check(plugin), "code")
+            self._add(*loading.check(plugin), IN_CODE)
         except Fault as fault:
             raise PluginError(f"the plugin {type(plugin).__name__} cannot be registered: {fault.reason}") from fault
 
@@ -254,8 +255,18 @@ class PluginManager:
                 raise Fault("incompatible", f"the plugin name {metadata.name!r} is taken by {other.where}")
             names = tuple(dict.fromkeys((metadata.name, *aliases)))
             is_ready = type(plugin).initialize is BaseModelPlugin.initialize  # there is nothing to do
-            self._state.loaded[metadata.name] = _Loaded(plugin, metadata, where, names, is_ready)
+            loaded = {**self._state.loaded, metadata.name: _Loaded(plugin, metadata, where, names, is_ready)}
+            self._state.loaded = dict(sorted(loaded.items(), key=lambda named: self._rank(named[1])))
             self.generation += 1
+
+    def _rank(self, item: _Loaded) -> tuple[int, int, str]:
+        """Where the plugin stands in the order; those that are equal stay as they came."""
+        if item.where == IN_CODE:
+            return 0, 0, ""
+        for number, folder in enumerate(self.plugin_dirs):
+            if Path(item.where).is_relative_to(folder):
+                return 1, number, item.where
+        return 2, 0, item.names[-1]  # the entry point's name
 
     def _fail(self, source: Source, fault: Fault, part: str = "") -> None:
         logger.warning("the plugin %r (%s) is skipped: %s", source.name, source.where, fault.reason)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .contract import CHECKS, check_backend
-from .fake import Answer, FakeBackend, Gate
+from .fake import Answer, FakeBackend, Gate, Step
 
-__all__ = ["CHECKS", "Answer", "FakeBackend", "Gate", "check_backend"]
+__all__ = ["CHECKS", "Answer", "FakeBackend", "Gate", "Step", "check_backend"]

@@ -135,7 +135,7 @@ class _FakePlugin(BaseModelPlugin):
 
     @property
     def metadata(self) -> PluginMetadata:
-        return PluginMetadata(f"fake {self._backend.model_info.name}", "1")
+        return PluginMetadata(f"fake {self._backend.model_info.name}".replace(":", " "), "1")
 
     def supports_model(self, info: ModelInfo) -> bool:
         return info.name == self._backend.model_info.name
