@@ -52,7 +52,7 @@ def answer_file(files: FileOptions, system: str | None, options: GenerateOptions
             generate_file_sync(framework, files.input, files.output, **settings)
     except (KeyboardInterrupt, LLMFrameworkError):
         if seen.done:
-            _say(f"Stopped: {_how_far(seen)}. {_how_to_go_on(files)}")
+            _say(f"Stopped: {_how_far(seen)}. {_how_to_go_on(files, seen)}")
         raise
     _say(f"{_how_far(seen)}.", only_terminal=True)
     if seen.all_failed:
@@ -67,10 +67,11 @@ def _how_far(summary: JobSummary) -> str:
     return f"{summary.done}{total} lines done{before}{rate}"
 
 
-def _how_to_go_on(files: FileOptions) -> str:
+def _how_to_go_on(files: FileOptions, summary: JobSummary) -> str:
     if files.output == "-":
         return "Standard output cannot be gone on with; --output FILE can."
-    return "The same command goes on from there."
+    again = f", with --retry-errors also asks the {summary.all_failed} that failed" if summary.all_failed else ""
+    return f"The same command goes on from there{again}."
 
 
 def _how_to_retry(files: FileOptions) -> str:
