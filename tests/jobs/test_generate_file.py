@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from llm_framework import LLMFramework, errors
+from llm_framework import InferenceResponse, LLMFramework, errors
 from llm_framework.jobs import JobSummary, generate_file, generate_file_sync, job
+from llm_framework.jobs.records import response_as_dict
 from llm_framework.testing import FakeBackend, Gate
 
 PROMPTS = [f"prompt {number}" for number in range(1, 8)]
@@ -282,3 +283,33 @@ def test_blocking_form(files: Any, tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(summary)) == summary
     assert isinstance(summary, JobSummary)
     assert (summary.answered, summary.output_tokens) == (2, 6)
+
+
+async def test_a_line_has_time(backend: FakeBackend, files: Any, tmp_path: Path) -> None:
+    """A line has a day, unless the line, the call or the configuration says otherwise."""
+    lines = ["first", {"prompt": "second", "timeout": 5}]
+    for number, (settings, options, expected) in enumerate(
+        [({}, {}, [86400.0, 5]), ({}, {"timeout": 7}, [7, 5]), ({"default_timeout": 9}, {}, [None, 5])]
+    ):
+        backend.requests.clear()
+        async with LLMFramework({"auto_discover_models": False, "default_model": "m", **settings}) as framework:
+            backend.install(framework)
+            source = files.write(tmp_path / f"in{number}", *lines)
+            await generate_file(framework, source, tmp_path / f"out{number}", max_concurrency=1, **options)
+        assert [request.timeout for request in backend.requests] == expected
+
+
+async def test_more_at_a_time_than_may_wait(backend: FakeBackend, files: Any, tmp_path: Path) -> None:
+    """However many lines a call wants under way, none is refused because the queue is full."""
+    settings = {"auto_discover_models": False, "default_model": "m", "max_queue": 3, "max_concurrent_requests": 2}
+    source = files.write(tmp_path / "in", *[f"prompt {number}" for number in range(40)])
+    async with LLMFramework(settings) as framework:
+        backend.install(framework)
+        summary = await generate_file(framework, source, tmp_path / "out", max_concurrency=30)
+    assert (summary.answered, summary.failed) == (40, 0)
+
+
+def test_parameters_left_out_are_named() -> None:
+    """A result says which parameters its model could not take, where there were any."""
+    assert response_as_dict(InferenceResponse(dropped_parameters=("top_k",)))["dropped_parameters"] == ["top_k"]
+    assert "dropped_parameters" not in response_as_dict(InferenceResponse())

@@ -12,7 +12,7 @@ from ..errors import InvalidRequestError
 from .app import app
 from .common import messages_of, note, open_framework, print_stream, read_prompt
 from .generate_file import FileOptions, answer_file
-from .options import ConfigOption, MaxTokens, ModelOption, Seed, System, Temperature
+from .options import ConfigOption, MaxTokens, ModelOption, Seed, System, Temperature, Timeout
 
 if TYPE_CHECKING:
     from ..inputs import GenerateOptions
@@ -39,6 +39,7 @@ def generate(
     temperature: Temperature = None,
     seed: Seed = None,
     schema: Annotated[Path | None, typer.Option("--schema", help="JSON schema file the answer must follow.")] = None,
+    timeout: Timeout = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole response as JSON.")] = False,
     input: InputFile = None,
     output: OutputFile = None,
@@ -53,6 +54,7 @@ def generate(
     where it was stopped. Exit code 3: all lines are done, some results are errors.
     """
     options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    options["timeout"] = timeout
     if schema is not None:
         options["response_format"] = _read_schema(schema)
     if input is not None:

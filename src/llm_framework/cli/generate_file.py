@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,11 +48,11 @@ def answer_file(files: FileOptions, system: str | None, options: GenerateOptions
     settings: dict[str, Any] = {**options, "system": system, "input_format": files.input_format}
     settings.update(max_concurrency=files.max_concurrency, retry_errors=files.retry_errors, on_progress=look)
     try:
-        with _bar() as show, open_framework(config) as framework:
+        with _bar(files) as show, open_framework(config) as framework:
             generate_file_sync(framework, files.input, files.output, **settings)
     except (KeyboardInterrupt, LLMFrameworkError):
         if seen.done:
-            _say(f"Stopped: {_how_far(seen)}. {_how_to_go_on(files)}")
+            _say(f"Stopped: {_how_far(seen)}. {_how_to_go_on(files, seen)}")
         raise
     _say(f"{_how_far(seen)}.", only_terminal=True)
     if seen.all_failed:
@@ -66,10 +67,11 @@ def _how_far(summary: JobSummary) -> str:
     return f"{summary.done}{total} lines done{before}{rate}"
 
 
-def _how_to_go_on(files: FileOptions) -> str:
+def _how_to_go_on(files: FileOptions, summary: JobSummary) -> str:
     if files.output == "-":
         return "Standard output cannot be gone on with; --output FILE can."
-    return "The same command goes on from there."
+    again = f", with --retry-errors also asks the {summary.all_failed} that failed" if summary.all_failed else ""
+    return f"The same command goes on from there{again}."
 
 
 def _how_to_retry(files: FileOptions) -> str:
@@ -83,15 +85,16 @@ def _say(text: str, *, only_terminal: bool = False) -> None:
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[JobSummary], None]]:
+def _bar(files: FileOptions) -> Iterator[Callable[[JobSummary], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    is_shown = console.is_terminal and not (files.output == "-" and sys.stdout.isatty())
     columns = (
         BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]}"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not is_shown) as progress:
         task = progress.add_task("", total=None, failed="")
 
         def show(summary: JobSummary) -> None:

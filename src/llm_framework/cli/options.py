@@ -30,3 +30,4 @@ Temperature = Annotated[float | None, typer.Option("--temperature", "-t", help="
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same answer.")]
 System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds for one answer, retries included.")]

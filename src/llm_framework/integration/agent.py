@@ -238,8 +238,8 @@ def create_gemma_agent(
 
 async def _ready(agent: FrameworkAgent) -> FrameworkAgent:
     try:
+        await agent.framework.start()  # looks for models, in a thread
         agent.check_model()
-        await agent.framework.start()
     except BaseException:
         await agent.aclose()
         raise

@@ -41,6 +41,7 @@ logger = get_logger(__name__)
 _ENDS_THE_JOB = (
     AuthenticationError, ConfigurationError, ModelLoadError, ModelNotFoundError, PluginError, QuotaExceededError,
 )  # fmt: skip
+_PATIENCE = 86400.0  # seconds for one line: nobody waits for it, and `idle_timeout` still finds what hangs
 _FAILURES_IN_A_ROW = 100  # errors that may pass by themselves, without one answer between: the provider is down
 
 
@@ -87,7 +88,7 @@ async def generate_file(
     Input lines are JSON strings or objects with "prompt" or "messages", an "id" and options of their own, or plain text
     (`input_format` "text"; "auto": in a file named *.txt). "-" is standard input or output. `options` are those of
     `LLMFramework.generate`, for lines that say nothing else; so is `system`. At most `max_concurrency` lines are under
-    way (default: as many as the model takes).
+    way (default: as many as the model takes). A line has a day, unless `timeout` or the configuration says otherwise.
 
     Results stand in the order in which they came; "line" (from 1) and "id" say whose they are. Lines that have one
     already are not asked again: the same call goes on where an earlier one was stopped, however that was. With
@@ -142,6 +143,8 @@ class _Job:
         self.reader = LineReader(input)
         self.system = system
         self.options = options
+        if options.get("timeout") is None and framework.config.origin("default_timeout") == "default":
+            options["timeout"] = _PATIENCE
         self.summary = JobSummary()
         self.on_progress = on_progress or (lambda summary: None)
         self._lines: AsyncGenerator[Line, None]
@@ -158,9 +161,7 @@ class _Job:
         if self.reader.is_regular:
             await self._check_input()
         self.on_progress(self.summary)
-        limit = max_concurrency
-        if limit is None:
-            limit = self.framework.inference_engine.concurrency_of([self.options.get("model_name")])
+        limit = self._limit(max_concurrency)
         async with aclosing(self.reader.lines()) as self._lines:
             try:
                 await gather_in_order([self._work] * max(limit, 0), max_concurrency=limit)
@@ -169,6 +170,11 @@ class _Job:
         if not self.reader.is_regular:
             self.summary.total = self.summary.done
             self._check_end(self.summary.skipped)
+
+    def _limit(self, given: int | None) -> int:
+        taken = self.framework.inference_engine.concurrency_of([self.options.get("model_name")])
+        # More would find the queue full, and be errors.
+        return taken if given is None else min(given, taken + self.framework.config.max_queue)
 
     async def _check_input(self) -> None:
         """Count the lines of the input, and compare those that are done with what they were: before anything is

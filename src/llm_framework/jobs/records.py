@@ -22,7 +22,7 @@ def hash_of(data: bytes) -> str:
 def response_as_dict(response: InferenceResponse) -> dict[str, Any]:
     """What of a response is kept. `seconds` is the time it took, waits and retries included."""
     usage = response.usage
-    return {
+    kept: dict[str, Any] = {
         "text": response.text,
         "model": response.model,
         "finish_reason": response.finish_reason,
@@ -31,6 +31,9 @@ def response_as_dict(response: InferenceResponse) -> dict[str, Any]:
         "parsed": response.parsed if isinstance(response.parsed, (dict, list, str, int, float)) else None,
         "seconds": round(response.timings.total, 4),
     }
+    if response.dropped_parameters:
+        kept["dropped_parameters"] = list(response.dropped_parameters)
+    return kept
 
 
 def error_as_dict(error: Exception) -> dict[str, Any]:
