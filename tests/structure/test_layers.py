@@ -15,7 +15,7 @@ PACKAGE = Path(llm_framework.__file__).parent
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
     ["_version", "redaction", "errors", "types", "gateways"],
-    ["logs"],
+    ["embedding", "logs"],
     ["secrets"],
     ["config", "inputs"],
     ["registry.model_info"],
@@ -39,6 +39,7 @@ LAYERS: list[list[str]] = [
     ["engine.memory"],
     ["engine.pool", "engine.target"],
     ["engine.running"],
+    ["engine.embedding"],
     ["engine", "engine.engine"],
     ["engine.fallback", "sync"],
     ["framework", "sync_view", "testing"],
