@@ -92,7 +92,7 @@ test-sdks: build/sdks-lowest/.done build/sdks-newest/.done
 	  build/sdks-$$kind/bin/python -m pytest $(SDK_TESTS); done
 
 lint: $(VENV)/.test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy -p llm_framework -p langchain_llm_framework -p llama_index.llms.llm_framework
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy -p llm_framework -p langchain_llm_framework -p llama_index.llms.llm_framework -p llama_index.embeddings.llm_framework
 
 format: $(VENV)/.test
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

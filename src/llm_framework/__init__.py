@@ -14,6 +14,9 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .backends.base import ModelBackend as ModelBackend
     from .config import LLMConfig as LLMConfig
+    from .embedding import EmbeddingRequest as EmbeddingRequest
+    from .embedding import EmbeddingResponse as EmbeddingResponse
+    from .embedding import Embeddings as Embeddings
     from .engine import InferenceEngine as InferenceEngine
     from .errors import AuthenticationError as AuthenticationError
     from .errors import BadResponseError as BadResponseError
@@ -67,6 +70,7 @@ if TYPE_CHECKING:
 _EXPORTS: dict[str, tuple[str, ...]] = {
     "framework": ("LLMFramework", "quick_generate"),
     "config": ("LLMConfig",),
+    "embedding": ("EmbeddingRequest", "EmbeddingResponse", "Embeddings"),
     "engine": ("InferenceEngine",),
     "registry": ("ModelInfo", "ModelRegistry", "ModelType"),
     "plugins": ("BaseModelPlugin", "PluginManager", "PluginMetadata"),

@@ -23,6 +23,7 @@ from typing_extensions import Unpack
 
 from . import sync as sync_bridge
 from .config import LLMConfig
+from .embedding import EmbeddingRequest, EmbeddingTask, as_texts
 from .engine import CallOptions, InferenceEngine
 from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
@@ -212,26 +213,47 @@ class LLMFramework:
     async def _text_of(self, prompt: Prompt, options: GenerateOptions) -> str:
         return (await self.generate(prompt, **options)).text
 
-    async def embed(self, texts: Sequence[str] | str, *, model_name: str | None = None) -> list[list[float]]:
-        """A vector for each text. Raises `UnsupportedFeatureError` for models that make none."""
+    async def embed(
+        self,
+        texts: Sequence[str] | str,
+        *,
+        model_name: str | None = None,
+        task: EmbeddingTask | None = None,
+        dimensions: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the deadline is the engine's, over retries and waits
+        max_retries: int | None = None,
+    ) -> list[list[float]]:
+        """A vector for each text, in their order; one text gives a list of one.
+
+        `task` is "query" for what is looked for and "document" for what is looked through, for the models that make a
+        difference. `dimensions` shortens the vectors of models that are made for it. Without `model_name` the model is
+        the configured default where that makes embeddings, else the first of the models folder that does. Raises
+        `UnsupportedFeatureError` for models that make none, `ContextOverflowError` for a text that is too long, and
+        the errors of any request.
+        """
+        texts = as_texts(texts)
         await self.start()
-        info = self._embedding_model(model_name)
-        async with self.inference_engine.pool.use(info) as backend:
-            embed = getattr(backend, "embed", None)
-            if embed is None:
-                message = f"the model {info.name!r} ({info.backend_type}) makes no embeddings; name one that does"
-                raise UnsupportedFeatureError(message, feature="embeddings", model=info.name)
-            vectors: list[list[float]] = await embed([texts] if isinstance(texts, str) else list(texts))
-            return vectors
+        request = EmbeddingRequest(
+            texts=texts,
+            model_name=self._embedding_model(model_name).name,
+            task=task,
+            dimensions=dimensions,
+            timeout=timeout,
+        )
+        response = await self.inference_engine.embed(request, options=CallOptions(max_retries))
+        return response.vectors
 
     def _embedding_model(self, name: str | None) -> ModelInfo:
         if name is not None:
             return self.get_model_info(name)
         found = [info for info in self.list_models(model_type=ModelType.EMBEDDING) if info.error is None]
         if not found:
-            message = "no embedding model was found: give model_name"
+            message = (
+                f"no embedding model was found in {self.registry.models_dir}: put one there, or give model_name, such "
+                "as openai:text-embedding-3-small"
+            )
             raise UnsupportedFeatureError(message, feature="embeddings")
-        return found[0]
+        return next((info for info in found if info.name == self.config.default_model), found[0])
 
     async def count_tokens(self, prompt: Prompt, **options: Unpack[GenerateOptions]) -> Usage:
         """The `input_tokens` that a prompt, its tools included, costs with its model; options as `generate`.

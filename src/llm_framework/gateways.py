@@ -40,7 +40,9 @@ class Gateway:
     it must be told which. `named_tool` False: nor can it be told that. `no_text`: what stands for the text of a message
     that calls tools and says nothing. `end_mark`: its streams are known to end with `[DONE]`; of others, one that gave
     a reason to finish counts as whole. `system_role` is its name for the role of instructions, `thinking_off` the
-    effort that means none.
+    effort that means none. `embedding_batch` is how many texts a request for embeddings may hold,
+    `embedding_encoding` how vectors are asked for, `embedding_tasks` the fields that say whether they are of a "query"
+    or of a "document"; `refuses_empty`: it makes no vector of an empty text.
     """
 
     name: str
@@ -60,6 +62,10 @@ class Gateway:
     end_mark: bool = True
     system_role: str = "system"
     thinking_off: str = "none"
+    embedding_batch: int = 32
+    embedding_encoding: str | None = None
+    embedding_tasks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    refuses_empty: bool = False
 
     def field_of(self, parameter: str) -> str | None:
         """The body's field for one of our parameters, or None where this one has none."""
@@ -105,7 +111,10 @@ _ROWS = (
     Gateway("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", _SAMPLING),
     Gateway("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY", _SAMPLING),
     Gateway("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", {"logit_bias": None}),
-    Gateway("nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY"),
+    Gateway(
+        "nvidia", "https://integrate.api.nvidia.com/v1", "NVIDIA_API_KEY",
+        embedding_tasks={"query": {"input_type": "query"}, "document": {"input_type": "passage"}},
+    ),
     Gateway("xai", "https://api.x.ai/v1", "XAI_API_KEY", {"logit_bias": None}),
     Gateway("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN"),
 )  # fmt: skip
@@ -113,7 +122,10 @@ _ROWS = (
 GENERIC = Gateway("openai_compatible", end_mark=False)
 """A server of which nothing is known but that it speaks the protocol."""
 
-OPENAI = Gateway("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", {"max_tokens": "max_completion_tokens"})
+OPENAI = Gateway(
+    "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", {"max_tokens": "max_completion_tokens"},
+    embedding_batch=2048, embedding_encoding="base64", refuses_empty=True,
+)  # fmt: skip
 """OpenAI itself, which has a backend of its own; what its models refuse stands in `registry.openai_models`."""
 
 GATEWAYS: Mapping[str, Gateway] = MappingProxyType({row.name: row for row in _ROWS})

@@ -36,6 +36,7 @@ from llm_framework import InferenceRequest, Message, errors
 from llm_framework.backends.google import GoogleBackend
 from llm_framework.backends.protocols.gemini_response import GeminiReader
 from llm_framework.backends.protocols.sse import SSEDecoder
+from llm_framework.embedding import EmbeddingRequest
 from llm_framework.testing import check_backend
 from llm_framework.types import (
     ResponseBuilder,
@@ -410,7 +411,8 @@ async def test_vectors(serve: Serve) -> None:
     """Each text gets its vector."""
     server = serve(json_reply({"embeddings": [{"values": [1, 2]}, {"values": [3, 4]}]}))
     backend = backend_of(server, "gemini-embedding-001")
-    assert await backend.embed(["a", "b"]) == [[1.0, 2.0], [3.0, 4.0]]
+    made = await backend.embed(EmbeddingRequest(texts=("a", "b")))
+    assert made.vectors == [[1.0, 2.0], [3.0, 4.0]]
     assert server.requests[0].path == "/v1beta/models/gemini-embedding-001:batchEmbedContents"
     assert server.body["requests"][0]["model"] == "models/gemini-embedding-001"
     await backend.unload_model()

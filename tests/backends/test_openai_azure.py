@@ -20,6 +20,7 @@ from servers.chat_server import (
 from servers.openai_calls import KEY, answer, answer_of, answer_stream, backend_of
 
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, errors, secrets
+from llm_framework.embedding import EmbeddingRequest
 
 openai = pytest.importorskip("openai")
 
@@ -59,7 +60,7 @@ async def asked_by_us(server: ChatServer, model: str, **settings: Any) -> None:
     for api in ("chat", "responses"):
         await answer(server, "hi", model, provider="azure", api=api, **settings)
     backend = backend_of(server, model, "azure", **settings)
-    assert await backend.embed(["a"]) == [[0.5]]
+    assert (await backend.embed(EmbeddingRequest(texts=("a",)))).vectors == [[0.5]]
     assert [info.name for info in await backend.available_models()] == ["gpt-4o"]
     await backend.unload_model()
 

@@ -27,6 +27,7 @@ from llm_framework import (
     framework as framework_module,
 )
 from llm_framework.backends.base import ModelBackend
+from llm_framework.embedding import EmbeddingRequest, Embeddings
 from llm_framework.testing import FakeBackend
 
 
@@ -162,16 +163,16 @@ async def test_a_batch_may_return_its_errors(framework: LLMFramework, backend: F
 class Vectors(ModelBackend):
     """Embeds a text as its length."""
 
-    async def embed(self, texts: list[str]) -> list[list[float]]:
-        return [[float(len(text))] for text in texts]
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        return Embeddings([[float(len(text))] for text in request.texts])
 
 
 async def test_embed_needs_a_model_that_can(framework: LLMFramework, backend: FakeBackend) -> None:
     """A backend with `embed` is asked; one without is an error that says so."""
-    with pytest.raises(UnsupportedFeatureError):
+    with pytest.raises(UnsupportedFeatureError, match="no embedding model was found"):
         await framework.embed(["a"])
-    with pytest.raises(UnsupportedFeatureError, match="'m'"):
-        await framework.embed(["a"], model_name="m")
+    with pytest.raises(UnsupportedFeatureError, match=r"'tiny-chat' \(native\) makes no embeddings; name a model that"):
+        await framework.embed(["a"], model_name="tiny-chat")
     plugin = framework.plugin_manager.plugins_for_model(backend.model_info)[0]
 
     async def create(info: ModelInfo) -> ModelBackend:

@@ -16,7 +16,7 @@ PACKAGE = Path(llm_framework.__file__).parent
 LAYERS: list[list[str]] = [
     ["_version", "redaction", "errors", "types", "gateways"],
     ["yaml_file"],
-    ["logs"],
+    ["embedding", "logs"],
     ["secrets"],
     ["config", "inputs"],
     ["config_schema"],
@@ -41,6 +41,7 @@ LAYERS: list[list[str]] = [
     ["engine.memory"],
     ["engine.pool", "engine.target"],
     ["engine.running"],
+    ["engine.embedding"],
     ["engine", "engine.engine"],
     ["engine.fallback", "sync"],
     ["framework", "sync_view", "testing", "jobs"],

@@ -22,7 +22,8 @@ def run(*command: str, cwd: Path = ROOT, **environment: str) -> None:
 
 def test_types_are_clean() -> None:
     """The type checker, in its strict form, finds nothing in what is shipped."""
-    packages = ("llm_framework", "langchain_llm_framework", "llama_index.llms.llm_framework")
+    ours = ("llms.llm_framework", "embeddings.llm_framework")
+    packages = ("llm_framework", "langchain_llm_framework", *(f"llama_index.{name}" for name in ours))
     run(sys.executable, "-m", "mypy", *(f"--package={package}" for package in packages))
 
 

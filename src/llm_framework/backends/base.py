@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from .. import secrets
+from ..embedding import EmbeddingLimits, EmbeddingRequest, Embeddings
 from ..errors import UnsupportedFeatureError
 from ..types import Chunk, GenerationConfig, ImagePart, InferenceRequest, Message
 
@@ -57,6 +58,17 @@ class ModelBackend(ABC):  # noqa: B024 - which of three methods to override is t
     async def count_tokens(self, request: InferenceRequest) -> int | None:
         """The tokens of the request's prompt as this model counts them, or None where it cannot be known."""
         return None
+
+    embedding_limits = EmbeddingLimits()
+    """What one call of `embed` may hold; the engine cuts longer requests."""
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """A vector for each of the request's texts. Raises `UnsupportedFeatureError` where the model makes none."""
+        message = (
+            f"{self.model_info.name!r} ({self.model_info.backend_type}) makes no embeddings; name a model that does, "
+            "such as openai:text-embedding-3-small or transformers:/folder/of/an/embedding/model"
+        )
+        raise UnsupportedFeatureError(message, feature="embeddings", model=self.model_info.name)
 
     async def available_models(self) -> list[ModelInfo]:
         """The models that the provider offers now, named as they are asked for after `provider:`. Raises

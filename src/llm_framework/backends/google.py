@@ -14,11 +14,12 @@ import anyio.to_thread
 import httpx
 
 from .. import secrets
+from ..embedding import EmbeddingLimits, EmbeddingRequest, Embeddings
 from ..errors import AuthenticationError, LLMFrameworkError, UnsupportedFeatureError
 from ..types import Chunk, InferenceRequest
 from .google_sdk import Locator, Place, RefusedError, frames_of, is_vertex
 from .http.backend import DRAIN_TIME, HttpBackend, HttpCall, is_short
-from .protocols import gemini_errors, gemini_models, gemini_request, http_errors, media
+from .protocols import embeddings, gemini_errors, gemini_models, gemini_request, http_errors, media
 from .protocols.answer_reader import AnswerReader
 from .protocols.gemini_response import GeminiReader
 from .protocols.http_errors import ErrorBody
@@ -242,19 +243,20 @@ class GoogleBackend(HttpBackend):
                 return found
             query["pageToken"] = str(page["nextPageToken"])
 
-    async def embed(self, texts: list[str]) -> list[list[float]]:
+    embedding_limits = EmbeddingLimits(texts=100, bytes=300_000)
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """A vector for each text."""
         self._need_gemini_api("embed")
+        request.refuse_empty(self.who)
         place = await self._located()
-        body = gemini_request.embedding_body(texts, place.resource)
-        answer = await self.fetch("POST", place.method("batchEmbedContents"), body)
+        data: dict[str, Any] = {}
+        body = embeddings.google_body(request, place.resource)
+        answer = await self.fetch("POST", place.method("batchEmbedContents"), body, data)
         try:
-            vectors = [[float(number) for number in item["values"]] for item in answer["embeddings"]]
-        except (ValueError, KeyError, TypeError):
+            return Embeddings(embeddings.google_vectors(answer), embeddings.google_usage(answer), data)
+        except embeddings.UNREADABLE:
             raise self.bad("an answer without embeddings") from None
-        if len(vectors) != len(texts):
-            raise self.bad(f"{len(vectors)} embeddings for {len(texts)} texts")
-        return vectors
 
     def _need_gemini_api(self, feature: str) -> None:
         if self._is_vertex or self._client is not None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import httpx
 
+from ..embedding import EmbeddingLimits, EmbeddingRequest, Embeddings
 from ..gateways import GATEWAYS, GENERIC, Gateway
 from ..types import InferenceRequest
 from .http.backend import HttpBackend, HttpCall, is_short
-from .protocols import chat_request, media, model_list
+from .protocols import chat_request, embeddings, media, model_list
 from .protocols.answer_reader import AnswerReader
 from .protocols.chat_response import ChatReader
 from .protocols.http_errors import ErrorBody
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
     from ..registry import ModelInfo
 
 EXAMPLE_URL = "http://127.0.0.1:8000/v1"
+LARGEST_BATCH = 300_000  # bytes of texts in one request for embeddings: OpenAI takes as many tokens
 
 
 class OpenAICompatibleBackend(HttpBackend):
     """One model at a server that speaks Chat Completions.
 
     Settings: `base_url` as OpenAI's SDK takes it (ending before `/chat/completions`), `api_key`, `provider` (a name of
-    `gateways`, where the server is of that kind), `headers` and `extra_body` (sent with every request),
-    `connect_timeout` in seconds.
+    `gateways`, where the server is of that kind), `headers` (sent with every request) and `extra_body` (with every
+    request for an answer), `connect_timeout` in seconds; for embeddings `embedding_batch` (texts in one request) and
+    `embedding_tasks` (by "query" and "document", the fields that tell the server which it is).
     """
 
     def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
@@ -38,6 +41,8 @@ class OpenAICompatibleBackend(HttpBackend):
         self._headers = self._fixed_headers()
         self._refused: set[str] = set()  # parameters, and "stream_options", that the server turned out not to take
         self._max_tokens_field = self.gateway.field_of("max_tokens")
+        batch = int(self.settings.get("embedding_batch") or self.gateway.embedding_batch)
+        self.embedding_limits = EmbeddingLimits(batch, bytes=LARGEST_BATCH)
 
     def find_gateway(self) -> Gateway:
         """What is known of the server."""
@@ -60,17 +65,18 @@ class OpenAICompatibleBackend(HttpBackend):
         """What reads Chat Completions."""
         return ChatReader(self.who, self.model, call.request.config.stop)
 
-    async def embed(self, texts: list[str]) -> list[list[float]]:
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
         """A vector for each text, from the server's `/embeddings`."""
-        body = await self.fetch("POST", self.url_of("/embeddings"), {"model": self.model, "input": texts})
+        if self.gateway.refuses_empty:
+            request.refuse_empty(self.who)
+        tasks = self.settings.get("embedding_tasks") or self.gateway.embedding_tasks
+        body = embeddings.openai_body(request, self.model, tasks, self.gateway.embedding_encoding)
+        data: dict[str, Any] = {}
+        answer = await self.fetch("POST", self.url_of("/embeddings"), body, data)
         try:
-            items = sorted(body["data"], key=lambda item: item.get("index", 0))
-            vectors = [[float(number) for number in item["embedding"]] for item in items]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return Embeddings(embeddings.openai_vectors(answer), embeddings.openai_usage(answer), data)
+        except embeddings.UNREADABLE:
             raise self.bad("an answer without embeddings") from None
-        if len(vectors) != len(texts):
-            raise self.bad(f"{len(vectors)} embeddings for {len(texts)} texts")
-        return vectors
 
     async def available_models(self) -> list[ModelInfo]:
         """The models in the server's `/models`, with what it says of them."""

@@ -5,15 +5,25 @@ from __future__ import annotations
 import importlib.util
 import json
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
 from ..decoding.chat_template import SpecialGuard
 from ..decoding.dialects import choose_dialect
-from ..errors import ConfigurationError, LLMFrameworkError, MissingDependencyError, ModelLoadError
+from ..embedding import EmbeddingLimits, EmbeddingRequest, Embeddings
+from ..errors import (
+    ConfigurationError,
+    LLMFrameworkError,
+    MissingDependencyError,
+    ModelLoadError,
+    UnsupportedFeatureError,
+)
 from ..native.model import recommended_sampling
 from ..native.policy import STALL_SECONDS, PrefillBudget
 from ..native.scheduler import Scheduler
@@ -23,6 +33,7 @@ from .local import LocalBackend, LocalModel, choose_constraints, choose_template
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo
+    from .torch_embedding import TextEncoder
     from .torch_engine import TorchEngine
     from .torch_sampling import TorchSampler
 
@@ -43,11 +54,67 @@ class HuggingFaceBackend(LocalBackend):
     `trust_remote_code` (default False: code that comes with a model is not run), `num_threads` (at most so many; torch
     may take it for the whole process), `max_batch` (requests that decode in turn). Pickled weights are refused.
     Requests may come from several event loops at the same time. Closing a stream stops its work before the next token.
+    Models that make embeddings are read by `hub_encoder`, which says what else they can be told.
     """
 
+    embedding_limits = EmbeddingLimits(texts=256)
+
+    def __init__(self, model_info: ModelInfo, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(model_info, settings)
+        self._encoder: TextEncoder | None = None
+        self._encoder_lock = threading.Lock()
+
+    @property
+    def makes_embeddings(self) -> bool:
+        """Whether the model turns texts into vectors, rather than into other texts."""
+        path, kind = self.model_info.path, self.model_info.model_type
+        return str(kind) == "embedding" or (path is not None and (Path(path).expanduser() / "modules.json").is_file())
+
+    async def load_model(self) -> None:
+        """Read the weights, in a thread. Several calls at once read them once. Raises `ModelLoadError`."""
+        if self.makes_embeddings:
+            await self._require_encoder()
+        else:
+            await super().load_model()
+
+    async def unload_model(self) -> None:
+        """Free the weights and end the thread; requests that still run fail."""
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            await anyio.to_thread.run_sync(encoder.close)
+        await super().unload_model()
+
     def open_model(self) -> HubModel:
-        """Read the folder."""
+        """Read the folder of a model that writes."""
+        if self.makes_embeddings:
+            message = f"{self.model_info.name} makes embeddings and writes no text; use embed, or name a chat model"
+            raise UnsupportedFeatureError(message, feature="generate", model=self.model_info.name)
         return load(self.model_info, self.settings)
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """A vector for each text, see `ModelBackend.embed`. Raises `ContextOverflowError` for a text that is too long;
+        nothing is cut off. When it is cancelled, the work ends before the next pass."""
+        if not self.makes_embeddings:
+            return await super().embed(request)
+        encoder = await self._require_encoder()
+        stop = threading.Event()
+        try:
+            return await anyio.to_thread.run_sync(encoder.encode, request, stop, abandon_on_cancel=True)
+        finally:
+            stop.set()
+
+    async def _require_encoder(self) -> TextEncoder:
+        if (encoder := self._encoder) is not None:
+            return encoder
+        return await anyio.to_thread.run_sync(self._load_encoder, abandon_on_cancel=True)
+
+    def _load_encoder(self) -> TextEncoder:
+        from .hub_encoder import load_encoder
+
+        with self._encoder_lock:
+            if self._encoder is None:
+                self._encoder = load_encoder(self.model_info, self.settings)
+            return self._encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,15 +151,15 @@ def load(model_info: ModelInfo, settings: Mapping[str, Any]) -> HubModel:
     from .hub_tokenizer import HubTokenizer
     from .torch_engine import TorchEngine, TorchRow
 
-    folder = _checked_folder(model_info)
-    transformers = _require_transformers()
-    options = _load_options(settings)
-    with _typed_errors(folder, model_info.name), _quiet(transformers):
+    folder = checked_folder(model_info)
+    transformers = require_transformers()
+    options = load_options(settings)
+    with typed_errors(folder, model_info.name), quiet(transformers):
         trust = {"trust_remote_code": bool(settings.get("trust_remote_code")), "local_files_only": True}
         hub_tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trust)
         network = transformers.AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **trust, **options)
         if "device_map" not in options:
-            network.to(_device(settings))
+            network.to(device_of(settings))
         engine = TorchEngine(network.eval(), settings.get("num_threads"))
     source = _chat_template(hub_tokenizer)
     eos_ids = _eos_ids(network, hub_tokenizer)
@@ -127,7 +194,7 @@ def _budget(prefill_tokens: int) -> PrefillBudget:
 
 
 # ------------------------------------------------------------------------------------------------- before the loading
-def _checked_folder(model_info: ModelInfo) -> Path:
+def checked_folder(model_info: ModelInfo) -> Path:
     """The model's folder, which has what is needed. Weights are looked at by name alone: nothing is unpickled."""
     name, path = model_info.name, model_info.path
     if path is None:
@@ -149,7 +216,7 @@ def _checked_folder(model_info: ModelInfo) -> Path:
     raise ModelLoadError(fault, model=name, path=str(folder))
 
 
-def _require_transformers() -> Any:
+def require_transformers() -> Any:
     try:
         import torch  # noqa: F401 - Transformers imports without it, and then has no models
         import transformers
@@ -158,7 +225,7 @@ def _require_transformers() -> Any:
     return transformers
 
 
-def _load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+def load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What `from_pretrained` is told beside the folder. Raises `ConfigurationError` for a value that is unknown."""
     options: dict[str, Any] = {"dtype": _dtype(settings)}
     if settings.get("device_map") is not None:
@@ -166,11 +233,11 @@ def _load_options(settings: Mapping[str, Any]) -> dict[str, Any]:
         options["device_map"] = settings["device_map"]
     if settings.get("quantization") is not None:
         options["quantization_config"] = _quantization(str(settings["quantization"]))
-        options.setdefault("device_map", {"": _device(settings)})
+        options.setdefault("device_map", {"": device_of(settings)})
     return options
 
 
-def _device(settings: Mapping[str, Any]) -> str:
+def device_of(settings: Mapping[str, Any]) -> str:
     import torch
 
     if settings.get("device") not in (None, "auto"):
@@ -190,7 +257,7 @@ def _device(settings: Mapping[str, Any]) -> str:
 def _dtype(settings: Mapping[str, Any]) -> str:
     dtype = settings.get("dtype")
     if dtype is None:
-        return "float32" if _device(settings) == "cpu" and settings.get("device_map") is None else "auto"
+        return "float32" if device_of(settings) == "cpu" and settings.get("device_map") is None else "auto"
     name = str(dtype).removeprefix("torch.")
     if name not in _DTYPES:
         raise ConfigurationError(f"dtype is {dtype!r}; it must be one of {', '.join(_DTYPES)}")
@@ -214,7 +281,7 @@ def _require(package: str, feature: str) -> None:
 
 
 @contextmanager
-def _typed_errors(folder: Path, name: str) -> Iterator[None]:
+def typed_errors(folder: Path, name: str) -> Iterator[None]:
     """Whatever Transformers, torch and safetensors raise while they load, as a `ModelLoadError` of one sentence."""
     try:
         yield
@@ -232,7 +299,7 @@ def _typed_errors(folder: Path, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Without Transformers' progress bars, which a library does not draw."""
     logging = transformers.utils.logging
     shown = logging.is_progress_bar_enabled()

@@ -24,6 +24,7 @@ import anyio
 from ..backends import backend_names
 from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
+from ..embedding import EmbeddingRequest, EmbeddingResponse
 from ..errors import ContentFilterError, ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
 from ..logs import get_logger
@@ -31,6 +32,7 @@ from ..plugins import PluginManager
 from ..registry import ModelRegistry
 from ..registry.model_info import ModelInfo
 from ..types import Chunk, InferenceRequest, InferenceResponse, Usage
+from . import embedding
 from .batch import gather_in_order
 from .limiter import Limiter
 from .metrics import Metrics, Outcome
@@ -163,6 +165,15 @@ class InferenceEngine:
                 logger.debug("%s", run.summary(outcome))
         yield last
 
+    async def embed(self, request: EmbeddingRequest, *, options: CallOptions | None = None) -> EmbeddingResponse:
+        """A vector for each of the request's texts, in their order; equal texts are asked for once.
+
+        What the model does not take at once goes in parts, as many of them side by side as it may have requests; each
+        part is a request of its own with its slot, rate limits and retries, all under the one deadline. Raises the
+        errors of `llm_framework.errors`: the first part that fails cancels the others.
+        """
+        return await embedding.embed(self, request, options)
+
     # ------------------------------------------------------------------------------------------------------ steps down
     async def _prepare(self, run: RunningRequest) -> None:
         """Find the model; fill in configured defaults; let the pre hooks look."""
@@ -171,6 +182,10 @@ class InferenceEngine:
         run.info = self.resolve(run.request.model_name)
         run.target = self._targets.of(run.info)
         run.target.check()  # what is known to be down need not be waited for
+        if isinstance(
+            run.request, EmbeddingRequest
+        ):  # it has nothing to generate: neither defaults nor hooks concern it
+            return
         request = with_defaults(run.request, self.config)
         run.hook_prompt = request.last_user_text
 
@@ -264,7 +279,7 @@ class InferenceEngine:
     async def _open(self, run: RunningRequest, held: AsyncExitStack) -> tuple[AsyncIterator[Chunk | str], list[Chunk]]:
         """Load the backend, start its stream, and read up to the first chunk that a reader would see."""
         run.backend = await self._backend(run, held)
-        stream = aiter(run.backend.stream(run.request))
+        stream = aiter(embedding.stream_of(run.backend, run.request))
         held.push_async_callback(_close, stream, run)
         return stream, await run.first_chunks(stream)
 
@@ -293,7 +308,7 @@ class InferenceEngine:
             )
             return run.checked(response, text)
 
-        if self.plugin_manager.has_plugins:
+        if self.plugin_manager.has_plugins and not isinstance(run.request, EmbeddingRequest):
             return run.last_chunk(await run.interrupter.step(hooks, run.deadline))
         return run.last_chunk(run.checked(response, response.text))
 

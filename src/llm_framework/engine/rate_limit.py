@@ -19,6 +19,7 @@ from typing import Any
 
 import anyio
 
+from ..embedding import EmbeddingRequest
 from ..errors import RateLimitError
 from ..types import DocumentPart, ImagePart, InferenceRequest, TextPart
 
@@ -31,7 +32,8 @@ TOKENS_OF_ANSWER = 512  # where the request sets no max_tokens
 
 def estimated_tokens(request: InferenceRequest) -> int:
     """What a request may cost: its prompt by a rough rule, and the longest answer that it allows."""
-    return estimated_prompt_tokens(request) + (request.config.max_tokens or TOKENS_OF_ANSWER)
+    answer = 0 if isinstance(request, EmbeddingRequest) else request.config.max_tokens or TOKENS_OF_ANSWER
+    return estimated_prompt_tokens(request) + answer
 
 
 def estimated_prompt_tokens(request: InferenceRequest) -> int:

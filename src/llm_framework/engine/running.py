@@ -13,6 +13,7 @@ import anyio
 from .. import redaction
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
+from ..embedding import EmbeddingRequest
 from ..errors import (
     BadResponseError,
     ConnectionFailedError,
@@ -41,7 +42,7 @@ from ..types import (
 )
 from . import structured
 from .deadline import Interrupter, Limit
-from .rate_limit import CHARACTERS_PER_TOKEN, Spending
+from .rate_limit import CHARACTERS_PER_TOKEN, Spending, estimated_prompt_tokens
 from .target import Target
 
 OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
@@ -266,6 +267,8 @@ class RunningRequest:
         )
 
     async def _estimated_usage(self) -> Usage:
+        if isinstance(self.request, EmbeddingRequest):
+            return Usage(estimated_prompt_tokens(self.request), estimated=True)
         counted = None
         with anyio.move_on_after(self.overtime()), suppress(LLMFrameworkError):  # the answer is whole without it
             counted = await self.backend.count_tokens(self.request)

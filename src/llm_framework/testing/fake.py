@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
+import random
 import threading
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Union
 
 from ..backends.base import ModelBackend
+from ..embedding import EmbeddingRequest, Embeddings
 from ..plugins import BaseModelPlugin, PluginMetadata
 from ..registry.model_info import ModelInfo
 from ..types import (
@@ -28,6 +31,7 @@ Step = Union[str, float, int, Chunk, ToolCall, Exception, "Gate"]
 Answer = Union[Step, Sequence[Step]]
 
 DEFAULT_ANSWER = "This is a scripted answer."
+FAKE_DIMENSIONS = 64  # of the vectors that FakeBackend makes
 
 
 class Gate:
@@ -105,6 +109,12 @@ class FakeBackend(ModelBackend):
     async def unload_model(self) -> None:
         """Count."""
         self.unloads += 1
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        """Vectors that are alike where texts share words, the same on every machine, of length 1."""
+        self.requests.append(request)
+        vectors = [_vector_of(text, request.dimensions or FAKE_DIMENSIONS) for text in request.texts]
+        return Embeddings(vectors, Usage(sum(len(text.split()) for text in request.texts)))
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[Chunk | str, None]:
         """The next scripted answer, cut at the request's stop strings and max_tokens (a word is a token)."""
@@ -210,6 +220,16 @@ def _words(text: str) -> list[str]:
     for piece in text.split(" "):
         words.append(f" {piece}" if words else piece)
     return words if text else []
+
+
+def _vector_of(text: str, size: int) -> list[float]:
+    """The sum of a direction for each word."""
+    vector = [0.0] * size
+    for word in text.lower().split() or [""]:
+        numbers = random.Random(word.strip(".,;:!?\"'()"))
+        vector = [value + numbers.gauss(0, 1) for value in vector]
+    length = math.sqrt(sum(value * value for value in vector)) or 1.0
+    return [value / length for value in vector]
 
 
 def _num_words(request: InferenceRequest) -> int:

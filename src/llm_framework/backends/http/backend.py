@@ -204,15 +204,24 @@ class HttpBackend(ModelBackend):
         finally:
             await client.aclose()
 
-    async def fetch(self, method: str, url: httpx.URL, body: Mapping[str, Any] | None = None) -> Any:
+    async def fetch(
+        self,
+        method: str,
+        url: httpx.URL,
+        body: Mapping[str, Any] | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> Any:
         """What the server answers to anything but a request for an answer, decoded from JSON: its list of models, a
-        count of tokens, embeddings. Raises as `stream` does."""
+        count of tokens, embeddings. `data` takes what else it said, such as its rate limits. Raises as `stream` does.
+        """
         client = await self._clients.get()
         try:
             response = await client.send(method, url, await self.headers(), None if body is None else encoded(body))
             try:
                 if response.status_code != 200:
                     raise self._refusal(response, http_errors.read_body(await read_at_most(response)))
+                if data is not None and (limits := rate_limit_headers.read(response.headers)):
+                    data["rate_limits"] = limits
                 return await self._read_whole(response, LARGEST_LIST)
             finally:
                 await response.aclose()

@@ -233,8 +233,3 @@ def count_body(body: Mapping[str, Any], resource: str | None) -> dict[str, Any]:
     Vertex, which takes the request's own fields."""
     asked = {name: body[name] for name in ("contents", "systemInstruction", "tools") if name in body}
     return asked if resource is None else {"generateContentRequest": {"model": resource, **asked}}
-
-
-def embedding_body(texts: Sequence[str], resource: str) -> dict[str, Any]:
-    """The body that asks for a vector for each text."""
-    return {"requests": [{"model": resource, "content": {"parts": [{"text": text}]}} for text in texts]}

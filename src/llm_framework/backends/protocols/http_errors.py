@@ -43,7 +43,8 @@ _REQUEST_IDS = (
 _CONTEXT = re.compile(
     r"context.{0,12}(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|"
     r"input is too long|exceeds? the (available|maximum) (context|number of tokens)|context the overflows|"
-    r"exceed context limit",
+    r"exceed context limit|maximum input length|must have less than \d+ tokens|too large to process|"
+    r"exceeds maximum allowed token size",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(r"insufficient[_ ](quota|balance|credit|funds)|billing|exceeded your current quota", re.IGNORECASE)
@@ -60,7 +61,7 @@ _UNKNOWN_KEY = "no_db_connection"  # what a LiteLLM proxy that has no database s
 _INVALID = re.compile(r"\b\d+ validation errors?\b", re.IGNORECASE)
 # A tag, or a script with what is in it. Never looks beyond the next "<" without need: pages may be made to be slow.
 _TAG = re.compile(r"<(script|style)\b[^<]*(?:<(?!/?\1\b)[^<]*)*</\1\s*>|<[^<>]*>", re.IGNORECASE)
-_OUR_LIMIT = re.compile(r"maximum context length (?:is|of) (\d+)|context size \(?(\d+)", re.IGNORECASE)
+_OUR_LIMIT = re.compile(r"maximum (?:context|input) length (?:is|of) (\d+)|context size \(?(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
