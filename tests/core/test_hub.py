@@ -211,12 +211,14 @@ def test_other_peoples_files_are_not_replaced(pull: Pull, repo: Repo, tmp_path: 
 
 
 def test_a_model_that_cannot_be_used_says_so(pull: Pull, hub: HubServer, weights: dict[str, bytes]) -> None:
-    """What was downloaded and cannot be run here is named, with the reason."""
+    """What cannot be run here is refused before its weights come; with --force it comes, and its fault is said."""
     config = {**json.loads(weights["config.json"]), "model_type": "t5", "architectures": ["T5ForConditionalGeneration"],
               "is_encoder_decoder": True}  # fmt: skip
     hub.repos["acme/t5"] = Repo()
     hub.repos["acme/t5"].commit({**weights, "config.json": json.dumps(config).encode()})
-    done = pull("acme/t5")
+    refused(pull("acme/t5"), "encoder", "--force")
+    assert not any(seen.path.partition("?")[0].endswith(".safetensors") for seen in hub.downloads())
+    done = pull("acme/t5", "--force")
     assert done.returncode == 0
     assert "cannot be used" in done.stderr
     assert "encoder" in done.stderr
@@ -353,6 +355,7 @@ def test_gated_models_are_explained(pull: Pull, repo: Repo, hub: HubServer) -> N
     ("arguments", "variables", "words"),
     [
         (["acme/nothing"], {}, ["no repository acme/nothing", "private", "hf auth login"]),
+        (["nothing"], {}, ["no repository nothing"]),
         (["acme/nothing"], {"HF_TOKEN": GOOD}, ["no repository acme/nothing", "your token"]),
         (["acme/tiny-it"], {"HF_TOKEN": BAD}, ["refuses your token", "hf auth login"]),
         (["acme/tiny-it", "--revision", "v9"], {}, ["no revision 'v9'", "acme/tiny-it"]),

@@ -254,6 +254,33 @@ def test_processes_do_not_lose_each_others_entries(models_dir: Path, cache_path:
     assert set(saved["registered"]) == {f"hand-{number}-{turn}" for number in range(4) for turn in range(1, 4)}
 
 
+REGISTERING = """
+import sys
+from llm_framework import ModelInfo, ModelRegistry
+registry = ModelRegistry(*sys.argv[1:3])
+for number in range(10**6):
+    registry.register_model(ModelInfo(f"hand-{number % 500}", backend_type="acme"))
+    print(number, flush=True)
+"""
+
+
+def test_a_process_that_is_killed_leaves_a_whole_cache(models_dir: Path, cache_path: Path) -> None:
+    """Killed at any moment, a process that registers leaves a cache that reads, with all that was registered."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(discovery.__file__).parents[2])}
+    command = [sys.executable, "-c", REGISTERING, str(models_dir), str(cache_path)]
+    for last in (3, 17, 40):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < last:
+            pass
+        process.kill()
+        process.communicate()
+        assert {f"hand-{number}" for number in range(last + 1)} <= set(json.loads(cache_path.read_text())["registered"])
+    ModelRegistry(models_dir, cache_path).register_model(
+        ModelInfo("after", backend_type="acme")
+    )  # nobody's lock is left
+
+
 def test_a_running_registry_learns_what_others_wrote(
     models_dir: Path, cache_path: Path, registry: ModelRegistry
 ) -> None:
@@ -310,6 +337,20 @@ def test_another_version_keeps_what_was_registered(
     assert [info.context_length for info in other.discover_models()] == [2048]
     assert other.get_model("mine").backend_type == "acme"
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"version": 1, "reader": "0.0.1/0", "files": {}, "registered": {}}'])
+def test_a_running_registry_forgets_nothing_with_its_cache(
+    text: str | None, models_dir: Path, cache_path: Path, registry: ModelRegistry
+) -> None:
+    """A cache that is deleted, damaged or written by another version takes no model from a running program, and the
+    next look makes it whole again."""
+    put_folder(models_dir, "m-it")
+    registry.discover_models()
+    cache_path.unlink() if text is None else cache_path.write_text(text)
+    assert registry.get_model("m-it").path == models_dir / "m-it"
+    registry.discover_models()
+    assert list(json.loads(cache_path.read_text())["files"]) == [str(models_dir / "m-it")]
 
 
 def test_registered_files_that_are_gone_are_faults(models_dir: Path, registry: ModelRegistry, tmp_path: Path) -> None:

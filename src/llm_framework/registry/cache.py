@@ -67,8 +67,9 @@ class RegistryCache:
         return self.contents
 
     def has_changed(self) -> bool:
-        """Whether somebody else wrote the file since it was read or written here."""
-        return self._look() != self._stamp
+        """Whether somebody else wrote the file since it was read or written here. (Taking it away changes nothing.)"""
+        now = self._look()
+        return now is not None and now != self._stamp
 
     def update(self, change: Callable[[Contents], Any]) -> None:
         """Apply a change to what the file holds now, and write it."""

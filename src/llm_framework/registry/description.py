@@ -162,11 +162,7 @@ def _checked(facts: _Facts, file: ModelFile, header_of: Any) -> _Facts:
 def _transformers_facts(found: FoundModel, file: ModelFile, config: Mapping[str, Any]) -> _Facts:
     """Of a folder of an architecture that is not our engine's, but perhaps Transformers'."""
     architecture = _architecture(config)
-    error = None
-    if not architecture.endswith(_TEXT_HEADS):
-        error = f"{found.path}: the architecture is {architecture}, which does not generate text"
-    elif config.get("is_encoder_decoder") is True:
-        error = f"{found.path}: {architecture} is made of an encoder and a decoder, which is not supported"
+    fault = _no_generator(config)
     is_chat = file.chat_template is not None and _type_by_name(found.long_name) is not ModelType.COMPLETION
     chat_type = ModelType.MULTIMODAL if "vision_config" in config else ModelType.CHAT
     return _Facts(
@@ -176,18 +172,43 @@ def _transformers_facts(found: FoundModel, file: ModelFile, config: Mapping[str,
         backend_type="transformers",
         context_length=_context_length(config),
         has_tokenizer=_has_tokenizer(found.path, file),
-        error=error,
+        error=None if fault is None else f"{found.path}: {fault}",
     )
+
+
+def fault_of(config: Mapping[str, Any]) -> str | None:
+    """Why a config.json, by itself, is of no model that is run here; None where it may be one."""
+    from ..native.config import is_native
+
+    if not isinstance(config.get("model_type"), str):
+        return "config.json names no model_type"
+    if is_native(config) or _is_bare_text(config):
+        return None
+    return _no_generator(config)
+
+
+def _no_generator(config: Mapping[str, Any]) -> str | None:
+    architecture = _architecture(config)
+    if not architecture.endswith(_TEXT_HEADS):
+        return f"the architecture is {architecture}, which does not generate text"
+    if config.get("is_encoder_decoder") is True:
+        return f"{architecture} is made of an encoder and a decoder, which is not supported"
+    return None
+
+
+def _is_bare_text(config: Mapping[str, Any]) -> bool:
+    """Whether it is a text model without a head, which makes vectors."""
+    architecture = _architecture(config)
+    is_text = not {"vision_config", "audio_config", "image_size", "num_mel_bins"} & set(config)
+    return is_text and architecture.endswith("Model") and not architecture.endswith(_TEXT_HEADS)
 
 
 def _is_embedding(found: FoundModel, config: Mapping[str, Any]) -> bool:
     """Whether a folder makes vectors of texts: a Sentence Transformers model, or a text encoder without a head."""
-    architecture = _architecture(config)
     if (found.path / "modules.json").is_file() or _type_by_name(found.long_name) is ModelType.EMBEDDING:
         return True
-    is_bare = architecture.endswith("Model") and not architecture.endswith(_TEXT_HEADS)
-    is_text = not {"vision_config", "audio_config", "image_size", "num_mel_bins"} & set(config)
-    return is_bare and is_text and any((found.path / name).is_file() for name in ("tokenizer.json", *_TOKENIZER_FILES))
+    tokenizers = ("tokenizer.json", "tokenizer.model", *_TOKENIZER_FILES)
+    return _is_bare_text(config) and any((found.path / name).is_file() for name in tokenizers)
 
 
 def _embedding_facts(found: FoundModel, file: ModelFile, config: Mapping[str, Any]) -> _Facts:

@@ -21,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import BadResponseError, InvalidRequestError, ModelLoadError
+from ..errors import BadResponseError, InvalidRequestError, ModelLoadError, UnsupportedFeatureError
 from ..logs import get_logger
+from .description import fault_of
 from .hub_errors import Asked, folder_errors, patiently, require_hub
 from .hub_files import RemoteFile, choose
 
 logger = get_logger(__name__)
 
 INCOMPLETE = ".incomplete"
+CONFIG = "config.json"
 MANIFEST, LOCK = ".pulled.json", ".pulled.lock"
 LARGEST = 50 * 1000**3  # bytes: what hubs give out over plain HTTP
 _REPO = re.compile(r"^[\w][\w.-]*(/[\w][\w.-]*)?$", re.ASCII)
@@ -97,15 +99,16 @@ def pull(
 
     `revision` is a branch, tag or commit; `file` chooses as `hub_files.choose` says; `endpoint` is the hub's address
     (default: HF_ENDPOINT, else Hugging Face's own). The token is the one that `hf auth login` stored or HF_TOKEN holds.
-    With `force`, files that somebody else put into `to` are replaced. `on_progress` is told (bytes that are there,
+    With `force`, files that somebody else put into `to` are replaced, and what cannot be run here comes all the same.
+    `on_progress` is told (bytes that are there,
     bytes in all), `on_note` a sentence where it waits or begins again (default: logged). May be called again after any
     error, a kill included, and goes on from there.
 
     Raises `ModelNotFoundError` (no such repository, revision or file), `AuthenticationError` and
-    `PermissionDeniedError` (private or gated, and what to do), `ConnectionFailedError`, `ProviderUnavailableError`,
-    `RateLimitError`, `BadResponseError` (the bytes do not fit the checksum, twice), `ModelLoadError` (no room on the
-    disk), `ConfigurationError` (offline, or a folder that cannot be written), `MissingDependencyError` (the extra
-    "hub").
+    `PermissionDeniedError` (private or gated, and what to do), `UnsupportedFeatureError` (a model of a kind that is not
+    run here), `ConnectionFailedError`, `ProviderUnavailableError`, `RateLimitError`, `BadResponseError` (the bytes do
+    not fit the checksum, twice), `ModelLoadError` (no room on the disk), `ConfigurationError` (offline, or a folder
+    that cannot be written), `MissingDependencyError` (the extra "hub").
     """
     plan = make_plan(repo, revision=revision, file=file, endpoint=endpoint)
     target = Path(os.path.abspath(Path(to).expanduser()))
@@ -140,7 +143,9 @@ class _Download:
             missing = [file for file in self.plan.files if not self._is_here(file)]
             self._check_may_replace(missing)
             self._check_room(missing)
-            staged = [(file, self._fetch(file)) for file in missing]
+            staged = [(file, self._fetch(file)) for file in missing if file.name == CONFIG]
+            self._check_config(staged)
+            staged += [(file, self._fetch(file)) for file in missing if file.name != CONFIG]
             self._put_in_place(staged)
             with contextlib.suppress(OSError):  # another file's first half may wait there
                 self.incomplete.rmdir()
@@ -190,6 +195,20 @@ class _Download:
                 f"{self.plan.repo} needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} are free in {self.target}"
             )
             raise ModelLoadError(f"{message}; make room or choose another folder (--to)", path=str(self.target))
+
+    def _check_config(self, staged: list[tuple[RemoteFile, Path]]) -> None:
+        """Before gigabytes come: whether the model is of a kind that is run here."""
+        if self.force or not staged or any(file.name == "modules.json" for file in self.plan.files):
+            return
+        try:
+            config = json.loads(staged[0][1].read_text(encoding="utf-8"))
+        except ValueError:
+            config = None
+        fault = fault_of(config) if isinstance(config, dict) else "config.json is not JSON"
+        if fault is not None:
+            raise UnsupportedFeatureError(
+                f"{self.plan.repo} cannot be run here: {fault}; --force downloads it all the same", model=self.plan.repo
+            )
 
     # ------------------------------------------------------------------------------------------------------ download
     def _partial(self, file: RemoteFile) -> Path:
@@ -257,7 +276,7 @@ class _Download:
         if self.plan.model is None:
             self._remove_old(before, names)
         self._write_manifest({**before, **names})
-        for file, partial in sorted(staged, key=lambda item: item[0].name == "config.json"):
+        for file, partial in sorted(staged, key=lambda item: item[0].name == CONFIG):
             path = self.target / file.name
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(partial, path)

@@ -143,8 +143,8 @@ def _gated(asked: Asked) -> LLMFrameworkError:
 def _no_repository(asked: Asked) -> LLMFrameworkError:
     from huggingface_hub import get_token
 
-    private = f"if it is private, {LOG_IN}" if get_token() is None else "or your token may not see it"
-    return ModelNotFoundError(f"{asked.hub} has no repository {asked.repo}; {private}", model=asked.repo)
+    private = f"; if it is private, {LOG_IN}" if get_token() is None else ", or your token may not see it"
+    return ModelNotFoundError(f"{asked.hub} has no repository {asked.repo}{private}", model=asked.repo)
 
 
 def _of_status(error: Any, asked: Asked) -> LLMFrameworkError:
@@ -153,6 +153,8 @@ def _of_status(error: Any, asked: Asked) -> LLMFrameworkError:
     if status == 401:
         message = f"{asked.hub} refuses your token: it is wrong or expired; {LOG_IN}, or remove it for public models"
         return AuthenticationError(message, status=status)
+    if status == 404 and asked.file is None:
+        return _no_repository(asked)
     if status == 403:
         return PermissionDeniedError(f"your token may not read {what}; {asked.page} says who may", status=status)
     if status == 429:
@@ -160,7 +162,8 @@ def _of_status(error: Any, asked: Asked) -> LLMFrameworkError:
         message = f"{asked.hub} takes no more requests from here for now" + (f" ({wait:.0f} s)" if wait else "")
         return RateLimitError(f"{message}; wait, or {LOG_IN}", status=status, retry_after=wait)
     if status >= 500:
-        message = f"{asked.hub} answers {status} for {what}: try again later, what has come is kept"
+        kept = ", what has come is kept" if asked.file else ""
+        message = f"{asked.hub} answers {status} for {what}: try again later{kept}"
         return ProviderUnavailableError(message, status=status)
     return BadResponseError(f"{asked.hub} answers {status} for {what}", status=status, retryable=False)
 
@@ -174,10 +177,9 @@ def _retry_after(response: Any) -> float | None:
 
 def _connection(asked: Asked, reason: str) -> LLMFrameworkError:
     what = f" while {asked.file} came" if asked.file else ""
-    return ConnectionFailedError(
-        f"the connection to {asked.hub} failed{what} ({reason}); check the network, the proxy and HF_ENDPOINT. "
-        "What has come is kept: the same command goes on from there"
-    )
+    kept = ". What has come is kept: the same command goes on from there" if asked.file else ""
+    check = "check the network, the proxy and HF_ENDPOINT"
+    return ConnectionFailedError(f"the connection to {asked.hub} failed{what} ({reason}); {check}{kept}")
 
 
 @contextlib.contextmanager

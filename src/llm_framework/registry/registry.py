@@ -52,6 +52,7 @@ class ModelRegistry:
         self._lock = threading.RLock()
         self._registered: dict[str, ModelInfo] = {}
         self._unsaved: dict[str, ModelInfo] = {}  # those of `_registered` that this process alone knows
+        self._files: dict[str, Entry] = {}  # what `_discovered` was made from
         self._discovered: dict[str, ModelInfo] = {}
         self._aliases: dict[str, str] = {}
         self._providers: dict[str, tuple[str, str]] = {name: (name, name) for name in PROVIDERS}
@@ -74,7 +75,7 @@ class ModelRegistry:
                 if refresh or entry is None or entry.fingerprint != found.fingerprint:
                     entry = Entry(found.fingerprint, description.describe(found))
                 files[str(found.path)] = entry
-            if files != known or self._cache.is_incomplete:
+            if files != known or self._cache.is_incomplete or not self._cache.path.exists():
                 self._cache.update(lambda contents: self._replace_files(contents, known, files))
             self._note_unread(unread)
             self._take(self._cache.contents.registered, files)
@@ -92,7 +93,7 @@ class ModelRegistry:
         self._unread = unread
 
     def _take(self, registered: Mapping[str, ModelInfo], files: Mapping[str, Entry]) -> None:
-        self._registered = {**registered, **self._unsaved}
+        self._registered, self._files = {**registered, **self._unsaved}, dict(files)
         named, self._aliases = naming.assign_names((entry.info for entry in files.values()), reserved=(BUNDLED_MODEL,))
         self._discovered = {info.name: info for info in sorted(named, key=lambda info: info.name)}
 
@@ -114,10 +115,13 @@ class ModelRegistry:
         """Read the cache at first, and again where another process has written it."""
         if self._loaded and not self._cache.has_changed():
             return
-        self._loaded = True
-        contents = self._cache.read()
-        files = {path: entry for path, entry in self._mine(contents).items() if os.path.exists(path)}
-        self._take(contents.registered, files)
+        contents, was_loaded, self._loaded = self._cache.read(), self._loaded, True
+        # What is known stays known where the file holds less: it was damaged, or another version wrote it.
+        files = {**self._files, **self._mine(contents)}
+        registered = contents.registered
+        if was_loaded and self._cache.is_incomplete:
+            registered = {**self._registered, **registered}
+        self._take(registered, {path: entry for path, entry in files.items() if os.path.exists(path)})
 
     # ------------------------------------------------------------------------------------------------------ downloads
     def pull_model(
