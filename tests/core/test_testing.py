@@ -55,7 +55,7 @@ async def test_a_backend_may_be_simple(backend_class: type[ModelBackend]) -> Non
 async def faults_of(backend_class: type[ModelBackend], **options: Any) -> dict[str, str]:
     """What the contract says, by the name of the check."""
     with pytest.raises(AssertionError) as caught:
-        await check_backend(backend_class, LONG, **{"patience": 5.0, **options})
+        await check_backend(backend_class, LONG, **options)
     heading, *faults = str(caught.value).splitlines()
     assert heading.startswith(f"{backend_class.__name__} breaks the contract of ModelBackend, {len(faults)} of ")
     return {name.strip(): text for name, _, text in (line.partition(": ") for line in faults)}
@@ -232,6 +232,17 @@ async def test_a_backend_that_breaks_the_contract_is_told_how(
 ) -> None:
     """Faults of loading, cancelling, sharing and counting are found, each by the check of that name."""
     assert says in (await faults_of(backend_class, settings={"api_key": "sk-testing-7"}))[check]
+
+
+async def test_a_backend_that_hangs_is_told() -> None:
+    """Nothing is waited for longer than the test's patience."""
+
+    class Hanging(ModelBackend):
+        async def stream(self, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
+            await asyncio.Event().wait()
+            yield "never"
+
+    assert await faults_of(Hanging, patience=0.2) == {"answer": "a whole answer took more than 0.2 s"}
 
 
 async def test_what_should_fail_has_to_fail_well() -> None:
