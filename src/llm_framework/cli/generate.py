@@ -21,11 +21,11 @@ InputFile = Annotated[
     str | None, typer.Option("--input", "-i", help="File of prompts: JSON lines, or .txt; '-' is standard input.")
 ]
 OutputFile = Annotated[
-    str | None, typer.Option("--output", "-o", help="File of results, gone on with where it exists. [default: -]")
+    str | None, typer.Option("--output", "-o", help="File of results, gone on with where it exists (default: -).")
 ]
 InputFormat = Annotated[str, typer.Option("--input-format", help="auto (by the file's name), jsonl, or text.")]
 MaxConcurrency = Annotated[
-    int | None, typer.Option("--max-concurrency", help="Lines under way at a time. [default: what the model takes]")
+    int | None, typer.Option("--max-concurrency", help="Lines under way at a time (default: what the model takes).")
 ]
 RetryErrors = Annotated[bool, typer.Option("--retry-errors", help="Ask again the lines whose result is an error.")]
 
@@ -50,8 +50,9 @@ def generate(
 ) -> None:
     """Answer one prompt on standard output, or with --input each line of a file.
 
-    With --input, results are appended to --output as they come, one JSON object a line; the same command goes on
-    where it was stopped. Exit code 3: all lines are done, some results are errors.
+    With --input, results are appended to --output as they come, and the same command goes on where it was stopped.
+
+    Exit code 3: all lines are done, some results are errors.
     """
     options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     options["timeout"] = timeout
