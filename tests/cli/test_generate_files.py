@@ -215,13 +215,13 @@ def test_progress_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten thousand lines more, first answered and then gone on with, take no more than a few megabytes more."""
+    """Thirty thousand lines more, first answered and then gone on with, take no more than a few megabytes more."""
     plugins = tmp_path / "plugins"
     plugins.mkdir()
     (plugins / "echo.py").write_text(ECHO_PLUGIN)
     monkeypatch.setenv("LLM_FRAMEWORK_PLUGIN_DIRS", str(plugins))
-    few, many = (peak_of(tmp_path, count) for count in (1000, 11000))
-    assert many - few < 12, f"{few:.0f} MB with a thousand lines, {many:.0f} MB with eleven thousand"
+    few, many = (peak_of(tmp_path, count) for count in (1000, 31000))
+    assert many - few < 20, f"{few:.0f} MB with a thousand lines, {many:.0f} MB with thirty-one thousand"
 
 
 def peak_of(folder: Path, count: int) -> float:
