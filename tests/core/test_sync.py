@@ -149,6 +149,8 @@ def run_script(script: str, **variables: str) -> subprocess.CompletedProcess[str
     head = """
         import faulthandler, os, signal, sys, threading
         faulthandler.dump_traceback_later(50, exit=True)  # a script that hangs says where
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, 'Ctrl-C is ignored'
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, []), 'signals are blocked'
         from llm_framework import LLMFramework, ModelInfo
         from llm_framework.testing import FakeBackend, Gate
         framework = LLMFramework({"default_model": "m", "auto_discover_models": False})
