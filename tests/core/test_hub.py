@@ -281,6 +281,24 @@ def test_a_connection_that_breaks_is_taken_up_again(
     assert (models / "acme" / "big" / "big-it.sbs").read_bytes() == big
 
 
+def test_two_files_of_the_same_content(pull: Pull, repo: Repo, weights: dict[str, bytes], models: Path) -> None:
+    """Files that hold the same bytes are two files."""
+    same = {"added_tokens.json": b"{}", "special_tokens_map.json": b"{}"}
+    repo.commit({**weights, **same})
+    done = pull("acme/tiny-it")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert visible(models / "acme" / "tiny-it") == NEEDED | set(same)
+
+
+def test_a_file_that_hubs_do_not_give_out(pull: Pull, hub: HubServer) -> None:
+    """A single file above what comes over HTTP is refused at once, with the command that can."""
+    hub.repos["acme/huge"] = Repo()
+    hub.repos["acme/huge"].commit({"huge.gguf": b"x"})
+    lfs = {"sha256": "0" * 64, "size": 60 * 10**9, "pointerSize": 134}
+    hub.faults.extra = {"siblings": [{"rfilename": "huge.gguf", "size": 134, "blobId": "0" * 40, "lfs": lfs}]}
+    refused(pull("acme/huge"), "60 GB", "hf download acme/huge huge.gguf")
+
+
 def test_bytes_that_changed_on_the_way_are_fetched_again(pull: Pull, repo: Repo, hub: HubServer, models: Path) -> None:
     """A body that does not fit its checksum is fetched once more; the good one is kept."""
     hub.faults.corrupt = 1
@@ -380,9 +398,10 @@ def test_refusals_are_one_sentence(
 
 def test_a_full_disk_is_told_beforehand(pull: Pull, repo: Repo, hub: HubServer, models: Path) -> None:
     """A model larger than the room that is left is refused before anything comes."""
-    huge = {"rfilename": "model.safetensors", "size": 1 << 60, "blobId": "0" * 40,
-            "lfs": {"sha256": "0" * 64, "size": 1 << 60, "pointerSize": 134}}  # fmt: skip
-    hub.faults.extra = {"siblings": [huge, {"rfilename": "config.json", "size": 2, "blobId": "0" * 40}]}
+    lfs = {"sha256": "0" * 64, "size": 40 * 10**9, "pointerSize": 134}
+    shards = [{"rfilename": f"model-{number:05}-of-05000.safetensors", "size": lfs["size"], "blobId": "0", "lfs": lfs}
+              for number in range(1, 5001)]  # fmt: skip
+    hub.faults.extra = {"siblings": [*shards, {"rfilename": "config.json", "size": 2, "blobId": "0" * 40}]}
     refused(pull("acme/tiny-it"), "free in", "--to")
     assert hub.downloads() == []
 

@@ -100,9 +100,8 @@ def pull(
     `revision` is a branch, tag or commit; `file` chooses as `hub_files.choose` says; `endpoint` is the hub's address
     (default: HF_ENDPOINT, else Hugging Face's own). The token is the one that `hf auth login` stored or HF_TOKEN holds.
     With `force`, files that somebody else put into `to` are replaced, and what cannot be run here comes all the same.
-    `on_progress` is told (bytes that are there,
-    bytes in all), `on_note` a sentence where it waits or begins again (default: logged). May be called again after any
-    error, a kill included, and goes on from there.
+    `on_progress` is told (bytes that are there, bytes in all), `on_note` a sentence where it waits or begins again
+    (default: logged). May be called again after any error, a kill included, and goes on from there.
 
     Raises `ModelNotFoundError` (no such repository, revision or file), `AuthenticationError` and
     `PermissionDeniedError` (private or gated, and what to do), `UnsupportedFeatureError` (a model of a kind that is not
@@ -133,13 +132,14 @@ class _Download:
         self.plan, self.target, self.endpoint, self.force = plan, target, endpoint, force
         self.on_progress, self.note = on_progress, note
         self.incomplete = target / INCOMPLETE
-        self.manifest = _read_manifest(target)
+        self.manifest: Mapping[str, Any] = {}
         self.done = self.downloaded = 0
 
     def run(self) -> Pulled:
         self.target.mkdir(parents=True, exist_ok=True)
         with self._alone():
             self.incomplete.mkdir(exist_ok=True)
+            self.manifest = _read_manifest(self.target)
             missing = [file for file in self.plan.files if not self._is_here(file)]
             self._check_may_replace(missing)
             self._check_room(missing)
@@ -189,6 +189,12 @@ class _Download:
 
     def _check_room(self, missing: list[RemoteFile]) -> None:
         needed = sum((file.size or 0) - _size_of(self._partial(file)) for file in missing)
+        for file in missing:
+            if file.size is not None and file.size > LARGEST:
+                raise ModelLoadError(
+                    f"{file.name} of {self.plan.repo} has {file.size / 1e9:.0f} GB, more than hubs give out over HTTP; "
+                    f"download it with: hf download {self.plan.repo} {file.name} --local-dir {self.target}"
+                )
         free = shutil.disk_usage(self.target).free
         if needed > free:
             message = (
@@ -206,6 +212,7 @@ class _Download:
             config = None
         fault = fault_of(config) if isinstance(config, dict) else "config.json is not JSON"
         if fault is not None:
+            shutil.rmtree(self.incomplete, ignore_errors=True)
             raise UnsupportedFeatureError(
                 f"{self.plan.repo} cannot be run here: {fault}; --force downloads it all the same", model=self.plan.repo
             )
@@ -213,8 +220,8 @@ class _Download:
     # ------------------------------------------------------------------------------------------------------ download
     def _partial(self, file: RemoteFile) -> Path:
         """Where a file is downloaded to: the same place for the same content, also of another revision."""
-        key = file.sha256 or file.git_sha1 or hashlib.sha256(f"{self.plan.commit}/{file.name}".encode()).hexdigest()
-        return self.incomplete / f"{key}.part"
+        content = file.sha256 or file.git_sha1 or self.plan.commit
+        return self.incomplete / f"{file.name.replace('/', '--')}.{content[:20]}.part"
 
     def _fetch(self, file: RemoteFile) -> Path:
         """The file, whole and checked, in the hidden folder. What does not fit its checksum is fetched once more."""
@@ -235,11 +242,6 @@ class _Download:
         )
 
     def _resume(self, file: RemoteFile, partial: Path) -> None:
-        if file.size is not None and file.size > LARGEST:
-            raise ModelLoadError(
-                f"{file.name} of {self.plan.repo} has {file.size / 1e9:.0f} GB, more than hubs give out over HTTP; "
-                f"download it with: hf download {self.plan.repo} {file.name} --local-dir {self.target}"
-            )
         before = self.done
         asked = Asked(self.plan.repo, self.plan.commit, file.name, self.endpoint)
         patiently(lambda: self._get(file, partial, before), asked, lambda: _size_of(partial))

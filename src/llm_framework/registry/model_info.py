@@ -60,8 +60,9 @@ class ModelInfo:
         set_field = object.__setattr__
         set_field(self, "model_type", ModelType(self.model_type))
         set_field(self, "capabilities", _as_set(self.capabilities) or frozenset(_CAPABILITIES[self.model_type]))
-        if self.path is not None:
-            set_field(self, "path", Path(self.path))
+        path: Any = self.path
+        if path is not None and not isinstance(path, Path):
+            set_field(self, "path", Path(path))
         if not isinstance(self.metadata, Mapping):
             raise TypeError(f"metadata is a mapping, not {self.metadata!r}")
         if self.is_local is None:

@@ -40,7 +40,7 @@ def assign_names(infos: Iterable[ModelInfo], reserved: Iterable[str] = ()) -> tu
     for info in long_infos:
         short = short_name(info.name)
         name = short if counts[short] == 1 and (short == info.name or short not in taken) else info.name
-        named.append(replace(info, name=name))
+        named.append(_renamed(info, name))
         for alias in (info.name, info.path.name.lower() if info.path else info.name):
             if alias != name:
                 aliases.setdefault(alias, name)
@@ -62,8 +62,12 @@ def _unique_long_names(infos: list[ModelInfo], taken: set[str]) -> list[ModelInf
             candidates = chain(named, (f"{name}-{number}" for number in count(2)))
             name = next(candidate for candidate in candidates if candidate not in taken and candidate not in kinds)
         taken.add(name)
-        result.append(replace(info, name=name))
+        result.append(_renamed(info, name))
     return result
+
+
+def _renamed(info: ModelInfo, name: str) -> ModelInfo:
+    return info if name == info.name else replace(info, name=name)
 
 
 def _kind(info: ModelInfo) -> str:
