@@ -46,11 +46,17 @@ class Terminal:
 
     def wait_for(self, text: str, after: int = 0) -> int:
         """Read until `text` appears behind position `after`; returns the position behind it."""
+        return self.wait_for_any(text, after=after)[1]
+
+    def wait_for_any(self, *texts: str, after: int = 0) -> tuple[str, int]:
+        """Read until one of the texts appears; returns it and the position behind it."""
         deadline = time.monotonic() + TIMEOUT
-        while (at := self.screen.find(text, after)) < 0:
-            assert time.monotonic() < deadline, f"no {text!r} in {self.screen!r}"
+        while True:
+            for text in texts:
+                if (at := self.screen.find(text, after)) >= 0:
+                    return text, at + len(text)
+            assert time.monotonic() < deadline, f"none of {texts} in {self.screen!r}"
             assert self.read(), self.screen
-        return at + len(text)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command_line import COMMAND, TIMEOUT, Terminal, run, terminal
+from servers.chat_server import HANG, ChatServer, Reply, delta
 
 import llm_framework
 
@@ -86,25 +88,35 @@ def test_a_broken_configuration_completes_nothing(home: Path, monkeypatch: pytes
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
-def test_an_interrupted_command_exits_with_130() -> None:
-    """Ctrl-C in an answer ends the command at once, with 130 and without a traceback."""
-    process = subprocess.Popen([*COMMAND, *LONG_ANSWER], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    """A server whose answers begin and never end."""
+    with ChatServer(Reply([delta(role="assistant"), delta(content="The beginning"), HANG])) as server:
+        place = {"desk": {"provider": "openai_compatible", "base_url": server.url, "api_key": "sk-none"}}
+        monkeypatch.setenv("LLM_FRAMEWORK_API_CREDENTIALS", json.dumps(place))
+        yield server
+
+
+def test_an_interrupted_command_exits_with_130(stuck: ChatServer) -> None:
+    """A signal in an answer ends the command at once, with 130 and without a traceback, and closes the connection."""
+    command = [*COMMAND, "generate", "Hello", "-m", "desk:m"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.read(5)
+    assert process.stdout.read(13) == b"The beginning"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (130, b"")
+    assert stuck.requests[0].disconnected.wait(TIMEOUT)
 
 
-def test_an_interrupt_at_a_terminal() -> None:
-    """The same on a terminal, where the stream stops in its line."""
-    with terminal(*LONG_ANSWER) as screen:
-        while len(screen.screen) < 20:
-            screen.read()
+def test_an_interrupt_at_a_terminal(stuck: ChatServer) -> None:
+    """Ctrl-C on a terminal does the same."""
+    with terminal("generate", "Hello", "-m", "desk:m") as screen:
+        screen.wait_for("The beginning")
         screen.type("\x03")
-        assert screen.process.wait(TIMEOUT) == 130
         while screen.read():
             pass
+        assert screen.process.wait(TIMEOUT) == 130
         assert "Traceback" not in screen.screen
 
 
