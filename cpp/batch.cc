@@ -37,7 +37,8 @@ void Engine::RunPass(std::span<const Chunk> chunks, int m) {
   for (const Chunk& chunk : chunks) chunk.cache->Advance(static_cast<int>(chunk.tokens.size()));
 }
 
-std::vector<RowResult> Engine::Step(std::span<const StepRow> rows) {
+std::vector<RowResult> Engine::Step(std::span<const StepRow> rows, bool repeatable) {
+  ops_.SetExact(repeatable);
   const auto dim = static_cast<size_t>(config().model_dim);
   size_t num_sampled = 0;
   for (const StepRow& row : rows) num_sampled += row.num_sampled();
@@ -113,6 +114,7 @@ void Engine::SampleRow(const StepRow& row, const float* logits, float* scratch, 
 }
 
 void Engine::Logits(KVCache& cache, std::span<const int> tokens, float* logits) {
+  ops_.SetExact(false);
   const auto vocab = static_cast<size_t>(config().vocab_size);
   while (!tokens.empty()) {
     const size_t count = std::min(tokens.size(), static_cast<size_t>(kMaxPassTokens));

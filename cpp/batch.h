@@ -47,8 +47,9 @@ class Engine {
 
   // Each cache in one row only, with room for the tokens. Where a row's sampling fails (its logits are not finite, or
   // none of them may be drawn), the others' goes on, and its sequence holds its tokens nevertheless, and no guess that
-  // was not drawn.
-  std::vector<RowResult> Step(std::span<const StepRow> rows);
+  // was not drawn. `repeatable`: a row's result is the same to the bit whatever stands in the step beside it and however
+  // its text is divided over steps; prompts take up to twice as long.
+  std::vector<RowResult> Step(std::span<const StepRow> rows, bool repeatable = false);
 
   // Appends `tokens` and writes the logits after each of them to logits[tokens.size(), V].
   void Logits(KVCache& cache, std::span<const int> tokens, float* logits);

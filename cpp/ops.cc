@@ -128,11 +128,11 @@ void Ops::MatMulGelu(const float* x, int ldx, int m, const GatedProduct& product
   const int k = product.gate->cols;
   const int block_rows = BlockRows(m, num_threads());
   const Product both[] = {{product.gate, nullptr, 0}, {product.up, nullptr, 0}};
-  const std::vector<Packing> packings = Pack(kernels_.matmul, x, ldx, m, block_rows, both);
+  const std::vector<Packing> packings = Pack(kernels_of_products(), x, ldx, m, block_rows, both);
   const int chunk = GatedChunk(product, m, block_rows);
   const size_t results = 2 * sizeof(float) * static_cast<size_t>(block_rows) * static_cast<size_t>(chunk);
   for (const Product& one : both) {
-    ReserveScratchBytes(results + kernels_.matmul[TypeIndex(one)].scratch_bytes(block_rows, k));
+    ReserveScratchBytes(results + kernels_of_products()[TypeIndex(one)].scratch_bytes(block_rows, k));
   }
   Tensor shape = *product.gate;
   shape.rows = product.rows;
@@ -154,7 +154,7 @@ void Ops::RunGatedPart(const GatedProduct& product, const Part& part, std::span<
   const auto multiply = [&](const Tensor& w, int n, int count, const Packing& packing, int block, int rows, float* y) {
     const std::byte* packed = packed_.data() + packing.offset + static_cast<size_t>(block) * packing.block_bytes;
     // Kernels write weight row n's results at y[n].
-    kernels_.matmul[static_cast<size_t>(w.type)].run(w, n, n + count, packed, rows, y - n, chunk, kernel_scratch);
+    kernels_of_products()[static_cast<size_t>(w.type)].run(w, n, n + count, packed, rows, y - n, chunk, kernel_scratch);
   };
   for (int n = part.begin; n < part.end; n += chunk) {
     const int count = std::min(chunk, part.end - n);

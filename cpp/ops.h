@@ -46,7 +46,7 @@ class Ops {
 
   // All products of the rows x[m, ldx] in one go: the threads meet once.
   void MatMul(const float* x, int ldx, int m, std::span<const Product> products) {
-    Multiply(kernels_.matmul, x, ldx, m, products);
+    Multiply(kernels_of_products(), x, ldx, m, products);
   }
   void MatMul(const float* x, int ldx, int m, const Product& product) { MatMul(x, ldx, m, {&product, 1}); }
 
@@ -58,6 +58,9 @@ class Ops {
 
   // The products stay in the cache until they are one: y is all that is written.
   void MatMulGelu(const float* x, int ldx, int m, const GatedProduct& product);
+
+  // From here on MatMul and MatMulGelu are exact too: then a row's result does not depend on how many others there are.
+  void SetExact(bool exact) { exact_ = exact; }
 
   // work(part, thread) for each part.
   template <typename Work>
@@ -94,6 +97,7 @@ class Ops {
 
   using Kernels = MatMulKernel[kNumWeightTypes];
 
+  const Kernels& kernels_of_products() const { return exact_ ? kernels_.matmul_exact : kernels_.matmul; }
   void Multiply(const Kernels& kernels, const float* x, int ldx, int m, std::span<const Product> products);
   std::vector<Packing> Pack(const Kernels& kernels, const float* x, int ldx, int m, int block_rows,
                             std::span<const Product> products);
@@ -106,6 +110,7 @@ class Ops {
   void ReserveScratchBytes(size_t bytes_per_thread);
 
   const KernelTable& kernels_;
+  bool exact_ = false;
   ThreadPool pool_;
   AlignedArray<std::byte> packed_;
   AlignedArray<std::byte> scratch_;

@@ -290,7 +290,8 @@ constexpr char kRowsFailed[] = "RowsFailed";
   throw py::error_already_set();
 }
 
-std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows) {
+std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<std::shared_ptr<PyRow>>& rows,
+                                              bool repeatable) {
   std::vector<StepRow> step_rows;
   std::vector<const KVCache*> caches;
   std::vector<const Sampler*> samplers;
@@ -309,7 +310,7 @@ std::vector<std::optional<PySampled>> PyStep(PyModel& model, const std::vector<s
       row->sequence->CheckNotHeld();
       CheckRoom(row->sequence->cache, row->tokens.size());
     }
-    return engine.Step(step_rows);
+    return engine.Step(step_rows, repeatable);
   });
   if (std::any_of(results.begin(), results.end(), [](const RowResult& row) { return row.error != nullptr; })) {
     RaiseRowsFailed(std::move(results));
@@ -394,7 +395,7 @@ void BindModel(py::module_& m) {
              return std::make_shared<PySequence>(model, tokens);
            },
            py::arg("capacity"))
-      .def("step", &PyStep, py::arg("rows"))
+      .def("step", &PyStep, py::arg("rows"), py::arg("repeatable") = false)
       .def("logits", &PyLogits, py::arg("sequence"), py::arg("tokens"))
       .def("close", &PyModel::Close);
 }

@@ -137,6 +137,18 @@ async def test_the_same_seed_gives_the_same_answer(backend: GemmaNativeBackend) 
     assert len(drawn) > 1
 
 
+async def test_a_seed_draws_the_same_in_any_company(backend: GemmaNativeBackend) -> None:
+    """Whatever else is read and written meanwhile, and however the prompt is divided for it."""
+    asked = request("Tell me about the sea. " * 8, temperature=4.0, seed=7, max_tokens=24)
+    alone = (await answer(backend, asked)).text
+    for _ in range(3):
+        others = [request(f"{i} words. " * 40, temperature=1.0, max_tokens=24) for i in range(12)]
+        tasks = [asyncio.ensure_future(answer(backend, other)) for other in others]
+        await asyncio.sleep(0.01)
+        assert (await answer(backend, asked)).text == alone
+        await asyncio.gather(*tasks)
+
+
 async def test_requests_at_once_get_the_answers_that_each_gets_alone(backend: GemmaNativeBackend) -> None:
     """What runs beside a request does not change its answer."""
     asked = [request(f"Say {'very ' * i}hello.", temperature=0) for i in range(6)]

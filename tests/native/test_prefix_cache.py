@@ -156,7 +156,7 @@ class Counting:
         self.num_tokens = 0
         self._engine = engine
 
-    def step(self, rows: Sequence[Any]) -> Any:
+    def step(self, rows: Sequence[Any], repeatable: bool = False) -> Any:
         """One step, noted."""
         before = [row.sequence.length for row in rows]
         sampled = self._engine.step([row.row for row in rows])

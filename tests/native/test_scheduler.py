@@ -38,7 +38,7 @@ class Gate:
         self.new_sequence = engine.new_sequence
         self._engine = engine
 
-    def step(self, rows: Sequence[Row]) -> list[Sampled | None]:
+    def step(self, rows: Sequence[Row], repeatable: bool = False) -> list[Sampled | None]:
         """One step of the engine."""
         self.rows.append(len(rows))
         if not self.opened.is_set():

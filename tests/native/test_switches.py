@@ -124,3 +124,26 @@ async def test_a_seed_draws_the_same_again(model: NativeModel, prompts: Texts, n
     assert await answers(model, prompts, settings, **sampling) == first
     other_seeds = await answers(model, prompts[::-1], settings, **sampling)
     assert other_seeds[::-1] != first
+
+
+@pytest.mark.parametrize("isa", [isa for isa in _native.cpu_isas() if isa in ("scalar", "avx512")])
+def test_a_repeatable_step_has_the_same_bits_in_any_company(isa: str, bundled_path: Path) -> None:
+    """However a text is divided over steps, and however many rows stand beside it."""
+    with open_model(bundled_path, num_threads=3) as model:
+        engine = _native.Model(model.config.engine_config(), engine_tensors(model._file, model.config), isa=isa)
+    tokens = [int(token) for token in np.random.default_rng(0).integers(3, 2000, 90)]
+
+    def logprobs(sizes: list[int], company: int) -> list[float]:
+        sequence, others = engine.new_sequence(100), [engine.new_sequence(100) for _ in range(company)]
+        at = 0
+        for size in sizes:
+            sampler = Sampler(0, temperature=0.0, num_logprobs=VOCAB_SIZE)
+            rows = [Row(sequence, tokens[at : at + size], sampler), *(Row(o, [5], None) for o in others)]
+            sampled = engine.step(rows, repeatable=True)[0]
+            at += size
+        return [logprob for _, logprob in sorted(sampled.top)]
+
+    alone = logprobs([90], 0)
+    for sizes in ([1] * 90, [16] * 5 + [10], [60, 30], [89, 1]):
+        for company in (0, 3, 20):
+            assert logprobs(sizes, company) == alone

@@ -84,9 +84,9 @@ class TorchEngine:
         """An empty text. Its cache grows as needed, whatever the capacity."""
         return TorchSequence(self._new_cache())
 
-    def step(self, rows: Sequence[TorchRow]) -> list[Sampled | None]:
+    def step(self, rows: Sequence[TorchRow], repeatable: bool = False) -> list[Sampled | None]:
         """Append each row's tokens; where the row has a sampler, draw the token that follows. Where it fails, the
-        sequences are as before, or have the length -1."""
+        sequences are as before, or have the length -1. torch cannot promise to be `repeatable`: it is left aside."""
         if not self._threads_set:  # here, as it counts for the thread that computes
             self._threads_set = True
             if self.device.type == "cpu":

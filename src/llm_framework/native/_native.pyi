@@ -106,9 +106,10 @@ class Model:
     def new_sequence(self, capacity: int) -> Sequence:
         """An empty KV cache for up to `capacity` tokens (memory is taken as it fills)."""
 
-    def step(self, rows: Seq[Row]) -> list[Sampled | None]:
+    def step(self, rows: Seq[Row], repeatable: bool = False) -> list[Sampled | None]:
         """One pass over the weights: append each row's tokens to its sequence; where the row has a sampler, sample the
-        token that follows. A sequence may stand in one row only. One caller at a time.
+        token that follows. A sequence may stand in one row only. One caller at a time. `repeatable`: a row's result is
+        the same to the bit whatever stands beside it and however its text is divided over steps; prompts take longer.
 
         Raises `RowsFailed` where a row's token cannot be sampled; the others' are in it.
         """

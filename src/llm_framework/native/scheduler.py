@@ -42,8 +42,8 @@ class Engine(Protocol):
     def new_sequence(self, capacity: int) -> Any:
         """An empty KV cache."""
 
-    def step(self, rows: Sequence[Any]) -> Sequence[Sampled | None]:
-        """One pass over the weights. A sequence whose row failed, and that is not as it was, has another length. Where
+    def step(self, rows: Sequence[Any], repeatable: bool = False) -> Sequence[Sampled | None]:
+        """One pass over the weights; `repeatable` where its bits shall not depend on what stands in it. A sequence whose row failed, and that is not as it was, has another length. Where
         only some rows' tokens could not be sampled, the error has `rows`, as `_native.RowsFailed` has."""
 
 
@@ -120,8 +120,8 @@ class Scheduler:
     ) -> Generation:
         """Queue a prompt; call it on the event loop that will read the tokens. The caller has checked that prompt and
         `max_tokens` fit the context. `constraint` is used from the scheduler's threads.
-        `reuse` False reads the whole prompt, also where its beginning is kept: what is computed in other portions may
-        differ in the last bits, and with it what a seed draws.
+        `reuse` False is for what shall be the same again, a seed's draws: the whole prompt is read, also where its
+        beginning is kept, and in passes whose bits do not depend on the company.
         Where `deadline` (on `time.monotonic`'s clock) cannot be met, `min_tokens` being drawn in any case, the request
         ends with `RequestTimeoutError` before anything is computed. Raises `ProviderUnavailableError` after `close`."""
         if self._is_forked():
@@ -253,7 +253,8 @@ class Scheduler:
         with self._changed:
             self._state.num_steps += 1
         try:
-            sampled = self._engine.step([self._row(slot) for slot in slots])
+            repeatable = any(not slot.generation.reuses for slot in slots)
+            sampled = self._engine.step([self._row(slot) for slot in slots], repeatable)
         except Exception as error:
             if not hasattr(error, "rows"):
                 return self._after_failure(slots, error)
