@@ -58,6 +58,6 @@ def _fault(name: str, details: list[ErrorDetails]) -> str:
 
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    """"; did you mean …?" for the known name that comes closest; nothing where none does."""
+    """What to add to "no such name": the known one that comes closest, where one does."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
