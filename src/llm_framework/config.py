@@ -6,12 +6,11 @@ environment, except `secrets` for keys.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -25,9 +24,9 @@ from pydantic import (
     field_serializer,
     model_serializer,
 )
-from pydantic_core import ErrorDetails
 
 from . import secrets
+from .config_settings import MAY_HOLD_SECRETS, Setting, explain, nearest
 from .errors import ConfigurationError
 from .logs import get_logger
 from .redaction import redact_value
@@ -39,7 +38,6 @@ ENV_PREFIX = "LLM_FRAMEWORK_"
 CONFIG_VARIABLE = "LLM_FRAMEWORK_CONFIG"
 CONFIG_FILE = "framework_config.yaml"
 _OTHER_VARIABLES = {"CONFIG", "ISA"}  # ours, but no field: the YAML file's path, the C++ engine's kernel table
-_MAY_HOLD_SECRETS = ("api_credentials", "plugins")  # fields whose values no error repeats
 _APP = "llm-framework"
 
 DEFAULT_CONCURRENCY = 10
@@ -210,7 +208,7 @@ class LLMConfig(BaseModel):
         try:
             super().__init__(**{name: setting.value for name, setting in settings.items()})
         except ValidationError as error:
-            raise _explain(error, settings) from None
+            raise explain(error, settings) from None
         self._origins = {key: origin for name, setting in settings.items() for key, origin in setting.origins(name)}
         self._file = path
         for plugin_settings in self.plugins.values():
@@ -232,7 +230,7 @@ class LLMConfig(BaseModel):
         NAME". What stands inside a field has a name with dots, "api_credentials.openai.base_url"."""
         parts = field.split(".")
         if parts[0] not in type(self).model_fields:
-            raise ConfigurationError(f"no setting is named {field!r}{_nearest(field, type(self).model_fields)}")
+            raise ConfigurationError(f"no setting is named {field!r}{nearest(field, type(self).model_fields)}")
         outer = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
         return next((self._origins[name] for name in outer if name in self._origins), "default")
 
@@ -247,21 +245,6 @@ class LLMConfig(BaseModel):
 
 
 # ----------------------------------------------------------------------------------------------------- the one merge
-class Setting(NamedTuple):
-    """A value and where it came from. `lines` maps key paths inside the value to their lines in the YAML file."""
-
-    value: Any
-    origin: str
-    file: Path | None = None
-    lines: Mapping[tuple[str, ...], int] = {}
-
-    def origins(self, name: str) -> Iterator[tuple[str, str]]:
-        """The origin of the setting of that name, and of everything inside it."""
-        yield name, self.origin
-        for path, line in self.lines.items():
-            yield ".".join((name, *path)), f"YAML file {self.file}, line {line}"
-
-
 def _merge(path: Path | None, values: Mapping[str, Any]) -> dict[str, Setting]:
     """Every value that is given anywhere, the strongest source winning."""
     settings = _from_yaml(path) if path else {}
@@ -317,7 +300,7 @@ def _check_known(path: tuple[str, ...], where: str) -> str:
     if section is None and key in SECTIONS:
         raise ConfigurationError(f"{where}: {key!r} is a section and must hold {', '.join(SECTIONS[key])}")
     home = next((name for name, fields in SECTIONS.items() if key in fields), None)
-    hint = f"; it belongs in the section {home!r}" if section and home else _nearest(key, known)
+    hint = f"; it belongs in the section {home!r}" if section and home else nearest(key, known)
     raise ConfigurationError(f"{where}: unknown setting {'.'.join(path)!r}{hint}")
 
 
@@ -365,7 +348,7 @@ def _parse_text(field: str, text: str, variable: str) -> Any:
         return TypeAdapter(annotation).validate_python(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        shown = "" if field in _MAY_HOLD_SECRETS else f", not {text!r}"
+        shown = "" if field in MAY_HOLD_SECRETS else f", not {text!r}"
         raise ConfigurationError(f"environment variable {variable} ({field}): {first['msg']}{shown}") from None
 
 
@@ -410,36 +393,3 @@ def _lines_below(
     length = len(key_path)
     below = {path[length:]: number for path, number in lines.items() if path[:length] == key_path}
     return {**below, (): line}
-
-
-# ------------------------------------------------------------------------------------------------------------ errors
-def _explain(error: ValidationError, settings: Mapping[str, Setting]) -> ConfigurationError:
-    """The first fault that pydantic found, told in our words: the place, the key, what is wrong with it."""
-    details = error.errors(include_url=False, include_context=False)
-    name = str(details[0]["loc"][0])
-    setting = settings.get(name, Setting(None, "default"))
-    return ConfigurationError(f"{_place(setting, details[0])}: {_fault(name, details)}")
-
-
-def _place(setting: Setting, detail: ErrorDetails) -> str:
-    if setting.file is None:
-        return "values given in code" if setting.origin == "code" else setting.origin
-    inner = tuple(str(part) for part in detail["loc"][1:])
-    known = (inner[:length] for length in range(len(inner), -1, -1))
-    line = next(setting.lines[path] for path in known if path in setting.lines)
-    return f"{setting.file}, line {line}"
-
-
-def _fault(name: str, details: list[ErrorDetails]) -> str:
-    # A union reports each of its members; their messages together say what is allowed.
-    inner = [str(part) for part in details[0]["loc"][1:]]
-    same = [detail for detail in details if str(detail["loc"][0]) == name]
-    messages = list(dict.fromkeys(detail["msg"] for detail in same))
-    key = ".".join([name, *inner]) if name == "api_credentials" else name
-    shown = "" if name in _MAY_HOLD_SECRETS else f", not {details[0]['input']!r}"
-    return f"{key}: {' or '.join(messages)}{shown}"
-
-
-def _nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

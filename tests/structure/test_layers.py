@@ -15,7 +15,7 @@ PACKAGE = Path(llm_framework.__file__).parent
 # A name stands for the module and everything in it; the longest one that fits counts.
 LAYERS: list[list[str]] = [
     ["_version", "redaction", "errors", "types", "gateways"],
-    ["yaml_file"],
+    ["yaml_file", "config_settings"],
     ["embedding", "logs"],
     ["secrets"],
     ["config", "inputs"],
