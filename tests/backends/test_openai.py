@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import small_model
 from servers.chat_server import (
     DONE,
     ChatServer,
@@ -22,7 +23,9 @@ from servers.openai_calls import KEY, WEATHER, answer, info_of
 from llm_framework import GenerationConfig, InferenceRequest, LLMFramework, Message, errors
 from llm_framework.backends import create_backend
 from llm_framework.backends.http.backend import HttpBackend
+from llm_framework.backends.openai import OpenAIBackend
 from llm_framework.registry import ModelRegistry
+from llm_framework.testing import check_backend
 from llm_framework.types import Usage
 
 pytest.importorskip("openai")
@@ -45,6 +48,14 @@ def test_names(tmp_path: Path, name: str) -> None:
     assert info.metadata["model_id"] == name.removeprefix("openai:")
     assert info.context_length in (128_000, 200_000)
     assert "tools" in info.capabilities
+
+
+async def test_contract(serve: Serve) -> None:
+    """It keeps the contract of every backend, tools and forms included."""
+    settings = {"base_url": serve(handler=small_model.answer).url, "api_key": KEY}
+    nobody = {**settings, "base_url": "http://127.0.0.1:9/v1"}
+    info = info_of("small")
+    await check_backend(OpenAIBackend, info, settings, tools=True, response_format=True, failing_settings=nobody)
 
 
 async def test_a_plain_answer(serve: Serve) -> None:

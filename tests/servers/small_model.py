@@ -20,7 +20,7 @@ def answer(request: Request) -> Reply:
         return error_reply(404, f"The model `{body['model']}` does not exist", "model_not_found")
     calls = _calls(body)
     text = "" if calls else _text(body)
-    words = re.findall(r"\s*\S+", text)[: body.get("max_tokens") or 1000]
+    words = re.findall(r"\s*\S+", text)[: body.get("max_tokens") or body.get("max_completion_tokens") or 1000]
     cut = len(words) < len(re.findall(r"\S+", text))
     text = "".join(words)
     for stop in body.get("stop") or ():
