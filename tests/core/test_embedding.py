@@ -385,6 +385,23 @@ async def test_the_default_model(make: Make) -> None:
         assert await framework.embed(["a"]) == [[1, 1]]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text-embedding-3-small",
+        "openai:text-embedding-3-large",
+        "google:gemini-embedding-001",
+        "ollama:nomic-embed-text",
+    ],
+)
+async def test_embedding_models_of_providers(tmp_path: Path, name: str) -> None:
+    """A provider's embedding model is known by its name, and is the default one where it is configured so."""
+    framework = LLMFramework({"models_dir": str(tmp_path), "default_model": name})
+    assert framework.get_model_info(name).model_type is ModelType.EMBEDDING
+    assert await framework.embed([]) == []
+    assert [info.name for info in framework.list_models(model_type="embedding")] == [name]
+
+
 # ------------------------------------------------------------------------------------------------------ for tests
 async def test_the_fake_backend_makes_vectors() -> None:
     """`FakeBackend` makes vectors by words, the same in every process, so that what shares words is near."""
