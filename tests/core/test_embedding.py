@@ -147,6 +147,8 @@ async def test_no_texts(make: Make) -> None:
     [
         (None, "texts must be a list of strings, not NoneType"),
         (7, "texts must be a list of strings, not int"),
+        (b"a", "texts must be a list of strings, not bytes"),
+        ({"a": 1}, "texts must be a list of strings, not dict"),
         (["a", None], r"texts\[1\] must be a str, not NoneType"),
         ([["a"]], r"texts\[0\] must be a str, not list"),
     ],
