@@ -69,7 +69,8 @@ def write_model(
     """An embedding model: the network, then these modules, each with what its config.json says."""
     folder.mkdir(parents=True, exist_ok=True)
     write_network(folder, family, **network)
-    modules = modules or (("Pooling", {"pooling_mode_mean_tokens": True}), ("Normalize", {}))
+    mean = {"word_embedding_dimension": WIDTH, "pooling_mode_mean_tokens": True}
+    modules = modules or (("Pooling", mean), ("Normalize", {}))
     listed = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]
     for number, (kind, settings) in enumerate(modules, 1):
         path = f"{number}_{kind}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -86,11 +86,9 @@ def as_texts(texts: Any) -> tuple[str, ...]:
     """One text, or several, as a tuple. Raises `InvalidRequestError` for what is no text."""
     if isinstance(texts, str):
         return (texts,)
-    try:
-        found = tuple(texts)
-    except TypeError:
-        message = f"texts must be a list of strings, not {type(texts).__name__}"
-        raise InvalidRequestError(message) from None
+    if isinstance(texts, (bytes, Mapping)) or not isinstance(texts, Iterable):
+        raise InvalidRequestError(f"texts must be a list of strings, not {type(texts).__name__}")
+    found = tuple(texts)
     for position, text in enumerate(found):
         if not isinstance(text, str):
             raise InvalidRequestError(f"texts[{position}] must be a str, not {type(text).__name__}")

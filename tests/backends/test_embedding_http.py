@@ -179,7 +179,7 @@ FAULTS = {
     "503": error_reply(503, "overloaded"),
     "cut at once": Reply([CUT]),
     "cut in the body": Reply(['{"data": [', CUT]),
-    "short": Reply(['{"data": ['], 200, "application/json", length=500),
+    "short": Reply(['{"data": [', CUT], 200, "application/json", length=500),
     "an empty object": json_reply({}),
     "a list": json_reply([]),
     "a page": Reply(["<html>"], 200, "text/html"),

@@ -147,6 +147,8 @@ async def test_no_texts(make: Make) -> None:
     [
         (None, "texts must be a list of strings, not NoneType"),
         (7, "texts must be a list of strings, not int"),
+        (b"a", "texts must be a list of strings, not bytes"),
+        ({"a": 1}, "texts must be a list of strings, not dict"),
         (["a", None], r"texts\[1\] must be a str, not NoneType"),
         ([["a"]], r"texts\[0\] must be a str, not list"),
     ],
@@ -383,6 +385,23 @@ async def test_the_default_model(make: Make) -> None:
     framework.registry.register_model(ModelInfo("a", ModelType.EMBEDDING, "fake"), persist=False)
     async with framework:
         assert await framework.embed(["a"]) == [[1, 1]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text-embedding-3-small",
+        "openai:text-embedding-3-large",
+        "google:gemini-embedding-001",
+        "ollama:nomic-embed-text",
+    ],
+)
+async def test_embedding_models_of_providers(tmp_path: Path, name: str) -> None:
+    """A provider's embedding model is known by its name, and is the default one where it is configured so."""
+    framework = LLMFramework({"models_dir": str(tmp_path), "default_model": name})
+    assert framework.get_model_info(name).model_type is ModelType.EMBEDDING
+    assert await framework.embed([]) == []
+    assert [info.name for info in framework.list_models(model_type="embedding")] == [name]
 
 
 # ------------------------------------------------------------------------------------------------------ for tests

@@ -297,10 +297,9 @@ def find_well_known(name: str) -> ModelInfo | None:
     provider = next((provider for pattern, provider in _WELL_KNOWN if pattern.match(name.lower())), None)
     if provider is None:
         return None
-    model_type = ModelType.EMBEDDING if name.startswith("text-embedding-") else ModelType.CHAT
     metadata = {"provider": provider, "model_id": name}
     facts = _facts(provider, name)
-    return ModelInfo(name, model_type=model_type, backend_type=provider, metadata=metadata, **facts)
+    return ModelInfo(name, backend_type=provider, metadata=metadata, **facts)
 
 
 def _as_saved(info: ModelInfo) -> ModelInfo | None:
@@ -314,6 +313,8 @@ def _as_saved(info: ModelInfo) -> ModelInfo | None:
 
 def _facts(backend_type: str, model: str) -> dict[str, Any]:
     """What is known beforehand of a provider's model, as fields of `ModelInfo`."""
+    if "embed" in model.lower():  # text-embedding-3-small, gemini-embedding-001, nomic-embed-text
+        return {"model_type": ModelType.EMBEDDING}
     known = {"google": google_models.facts, "openai": openai_models.facts}.get(backend_type)
     return {} if known is None else known(model)
 
