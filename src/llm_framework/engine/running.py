@@ -44,6 +44,7 @@ from . import structured
 from .deadline import Interrupter, Limit
 from .rate_limit import CHARACTERS_PER_TOKEN, Spending, estimated_prompt_tokens
 from .target import Target
+from .telemetry import Recording, Scope
 
 OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
 LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
@@ -52,10 +53,13 @@ LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
 @dataclass(frozen=True, slots=True)
 class CallOptions:
     """What belongs to a call rather than to the request: `max_retries` (None: as configured), and the recorder of
-    attempts, which the models of a fallback chain share."""
+    attempts, which the models of a fallback chain share. `started` is when the call began, on `time.monotonic`'s clock,
+    where that was before this model was asked, `parent` the context of the span that this model's belongs to."""
 
     max_retries: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    started: float | None = None
+    parent: Any = None
 
 
 class RunningRequest:
@@ -74,11 +78,18 @@ class RunningRequest:
         self.hook_prompt = ""
         self.queue_seconds = 0.0
         self.load_seconds = 0.0
+        self.retry_seconds = 0.0
+        self.scope = Scope(request.request_id)  # of each step
+        self.recording: Recording | None = None
         self._config = config
         self._started = self._attempt_started = time.monotonic()
+        self._earlier = 0.0  # seconds that went into models of the chain that were asked before
+        if options.attempts and options.started is not None:
+            self._earlier = self._started - options.started
+        self._loaded_before = 0.0  # of load_seconds, what was spent before this attempt
         self._builder = ResponseBuilder()
         self._first_token_at: float | None = None
-        self._num_pieces = 0
+        self._num_pieces = self._num_failed = 0
         self._ended = False
         self._attempt_limit: Limit | None = None
         self._recorded: BaseException | None = None
@@ -90,10 +101,18 @@ class RunningRequest:
         """The model's name, as far as it is known."""
         return self.info.name if hasattr(self, "info") else self.request.model_name or ""
 
+    def record(self, recording: Recording | None) -> None:
+        """Have OpenTelemetry told of the request."""
+        self.recording = recording
+        if recording is not None:
+            self.scope = Scope(self.request.request_id, recording.context)
+
     # ----------------------------------------------------------------------------------------------------- the stream
     async def sleep(self, seconds: float) -> None:
         """Wait between two attempts."""
+        started = time.monotonic()
         await self.interrupter.step(lambda: anyio.sleep(seconds), self.deadline)
+        self.retry_seconds += time.monotonic() - started
 
     def check_rate(self) -> None:
         """Raise at once where the wait for the rate limits, as it is now, would be too long."""
@@ -142,6 +161,7 @@ class RunningRequest:
     def start_attempt(self) -> None:
         """Forget an attempt that failed: nothing of it was seen."""
         self._attempt_started = time.monotonic()
+        self._loaded_before = self.load_seconds
         self._builder = ResponseBuilder()
         self._ended = False
 
@@ -198,6 +218,11 @@ class RunningRequest:
         """Whether the tokens are known."""
         return self._builder.usage is not None
 
+    def lose_attempt(self) -> None:
+        """The time of this attempt led to nothing."""
+        seconds = time.monotonic() - self._attempt_started
+        self.retry_seconds += max(0.0, seconds - (self.load_seconds - self._loaded_before))
+
     async def count(self) -> None:
         """Estimate the tokens that the backend did not count."""
         self._builder.usage = await self._estimated_usage()
@@ -215,7 +240,7 @@ class RunningRequest:
 
     def last_chunk(self, response: InferenceResponse) -> Chunk:
         """The end of the stream."""
-        timings = self.timings()
+        timings = self._timings_of_call()
         self.options.attempts.append(Attempt(self.model_name, time.monotonic() - self._attempt_started))
         response = replace(response, timings=timings, attempts=tuple(self.options.attempts))
         return Chunk(
@@ -226,16 +251,43 @@ class RunningRequest:
             dropped_parameters=response.dropped_parameters,
         )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a piece of the answer came."""
+        return self._first_token_at is not None
+
     def usage(self) -> Usage:
         """The tokens, as far as they are known."""
         return self._builder.usage or Usage()
 
+    def end_recording(self, response: InferenceResponse | None, error: BaseException | None) -> None:
+        """Tell OpenTelemetry of the end."""
+        if self.recording is not None:
+            self.recording.end(
+                getattr(self, "backend", None),
+                self.timings(),
+                first_came=self.has_begun,
+                usage=self._builder.usage,
+                response=response,
+                error=error,
+            )
+
     def timings(self) -> Timings:
-        """Where the time went; prefill and decode as the backend says, where it does."""
-        own = self._builder.timings
-        total = time.monotonic() - self._started
-        first = (self._first_token_at or time.monotonic()) - self._started
-        return Timings(self.queue_seconds, self.load_seconds, own.prefill, first, own.decode or total - first, total)
+        """Where the time went since this model was asked. What a local model queued itself is part of the queue."""
+        now = time.monotonic()
+        first = (self._first_token_at or now) - self._started
+        left = max(0.0, first - self.queue_seconds - self.load_seconds - self.retry_seconds)
+        queued = min(left, self._builder.timings.queue)
+        queue, prefill = self.queue_seconds + queued, left - queued
+        total = now - self._started
+        return Timings(queue, self.load_seconds, prefill, first, total - first, total, self.retry_seconds)
+
+    def _timings_of_call(self) -> Timings:
+        """The same since the call began: models that were asked before count as retries."""
+        own, earlier = self.timings(), self._earlier
+        if not earlier:
+            return own
+        return replace(own, retry=own.retry + earlier, first_token=own.first_token + earlier, total=own.total + earlier)
 
     def summary(self, outcome: str) -> str:
         """One line for the log."""
@@ -262,7 +314,7 @@ class RunningRequest:
             model=self.model_name,
             request_id=self.request.request_id,
             attempts=tuple(self.options.attempts),
-            timings=self.timings(),
+            timings=self._timings_of_call(),
             **fields,
         )
 
@@ -287,7 +339,11 @@ class RunningRequest:
             facts, ours = ours.__dict__, ConnectionFailedError(ours.message)
             ours.__dict__.update(facts)
         seconds = time.monotonic() - self._attempt_started
-        self.options.attempts.append(Attempt(self.model_name, seconds, str(ours), type(ours).__name__))
+        attempt = Attempt(self.model_name, seconds, str(ours), type(ours).__name__)
+        self.options.attempts.append(attempt)
+        self._num_failed += 1
+        if self.recording is not None:
+            self.recording.attempt_failed(self._num_failed, attempt)
         self._recorded = ours
         return ours
 
