@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
+from faults.playing import warm_up
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -21,6 +22,13 @@ from llm_framework.engine import retry
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that names no wait is tried again soon."""
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def warm(request: pytest.FixtureRequest) -> None:
+    """The test's backend is imported before its clock runs."""
+    if "target" in request.fixturenames:
+        warm_up(request.getfixturevalue("target"))
 
 
 class Spans:

@@ -155,6 +155,8 @@ class InferenceEngine:
                     await self._prepare(run)
                     await self._take_slot(run, held)
                     stream, first_chunks = await self._open_with_retries(run, held)
+                if run.recording is not None and first_chunks:
+                    run.recording.chunk()
                 for chunk in first_chunks:
                     yield chunk
                 while (next_chunk := await self._next_chunk(run, stream)) is not None:
