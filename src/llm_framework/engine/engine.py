@@ -159,7 +159,7 @@ class InferenceEngine:
                     run.recording.chunk()
                 for chunk in first_chunks:
                     yield chunk
-                while (next_chunk := await self._next_chunk(run, stream)) is not None:
+                while (next_chunk := await run.next_chunk(stream)) is not None:
                     yield next_chunk
                 with run.scope:
                     last = await self._finish(run)
@@ -186,13 +186,6 @@ class InferenceEngine:
             self._running[id(run)] = run
         run.record(self.telemetry.begin(request, self.resolve, options.parent))
         return run
-
-    async def _next_chunk(self, run: RunningRequest, stream: AsyncIterator[Chunk | str]) -> Chunk | None:
-        with run.scope:
-            chunk = await run.next_chunk(stream)
-        if run.recording is not None and chunk is not None:
-            run.recording.chunk()
-        return chunk
 
     def _end(self, run: RunningRequest, last: Chunk | None, error: Exception | None) -> None:
         """Write down how a request ended: with its last chunk, an error, or neither, where its reader went away."""

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import anyio
 
-from .. import redaction
+from .. import logs, redaction
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..embedding import EmbeddingRequest
@@ -44,7 +44,7 @@ from . import structured
 from .deadline import Interrupter, Limit
 from .rate_limit import CHARACTERS_PER_TOKEN, Spending, estimated_prompt_tokens
 from .target import Target
-from .telemetry import Recording, Scope
+from .telemetry import Recording, Scope, leave
 
 OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
 LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
@@ -181,7 +181,18 @@ class RunningRequest:
 
     async def next_chunk(self, stream: AsyncIterator[Chunk | str]) -> Chunk | None:
         """The next chunk for the reader, or None at the end."""
-        return await self._read(stream, Limit.after("idle", self._config.idle_timeout))
+        limit = Limit.after("idle", self._config.idle_timeout)
+        if self.recording is None:  # for each chunk: as `scope` does, at a third of its time
+            token = logs.request_id.set(self.request.request_id)
+            try:
+                return await self._read(stream, limit)
+            finally:
+                leave(token)
+        with self.scope:
+            chunk = await self._read(stream, limit)
+        if chunk is not None:
+            self.recording.chunk()
+        return chunk
 
     async def _read(self, stream: AsyncIterator[Chunk | str], limit: Limit | None) -> Chunk | None:
         """The next chunk that holds more than usage and finish reason: those go out with the last one."""

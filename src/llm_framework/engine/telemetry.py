@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
 from types import TracebackType
 from typing import Any
 
@@ -51,14 +52,20 @@ class Scope:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         token, attached = self._tokens.pop()
-        try:
-            logs.request_id.reset(token)
-        except ValueError:  # the garbage collector ends a step that a closed loop left behind, in a context of its own
-            return
-        if attached is not None:
+        if leave(token) and attached is not None:
             from opentelemetry.context import detach
 
             detach(attached)
+
+
+def leave(token: Token[str]) -> bool:
+    """Forget the request's id. False in another context: there the garbage collector ends a step that a closed loop
+    left behind."""
+    try:
+        logs.request_id.reset(token)
+    except ValueError:
+        return False
+    return True
 
 
 class Telemetry:
