@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -19,11 +19,12 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
 from llm_framework import LLMFramework, ModelInfo, ProviderUnavailableError, RequestCancelledError
+from llm_framework.embedding import EmbeddingRequest, Embeddings
 from llm_framework.errors import LLMFrameworkError, ModelNotFoundError, StreamInterruptedError
 from llm_framework.testing import FakeBackend, Gate
-from llm_framework.types import Chunk, InferenceRequest
+from llm_framework.types import Chunk, InferenceRequest, Usage
 
-from .conftest import Spans
+from .conftest import Measured, Spans
 
 SECRET_PROMPT = "the-prompt-that-nobody-may-see"
 NAMES = {"openai": "openai", "openai_compatible": "openai_compatible", "anthropic": "anthropic",
@@ -93,8 +94,6 @@ async def test_a_request_to_a_provider(target: Target, streamed: bool, spans: Sp
 
 async def test_tokens_of_caches_and_reasoning(spans: Spans) -> None:
     """Tokens that were read from a cache, or thought with, are told beside the sums; what nobody counted is not."""
-    from llm_framework.types import Usage
-
     counted = Chunk(text="x", usage=Usage(10, 5, 4, 3), finish_reason="length")
     framework, _ = fake([counted], [Chunk(text="x", usage=Usage(1, 1, estimated=True), finish_reason="stop")])
     async with framework:
@@ -105,6 +104,27 @@ async def test_tokens_of_caches_and_reasoning(spans: Spans) -> None:
     assert first["gen_ai.usage.reasoning.output_tokens"] == 3
     assert first["gen_ai.response.finish_reasons"] == ("length",)
     assert not [name for name in second if name.startswith("gen_ai.usage")]
+
+
+class Embedding(FakeBackend):
+    """A backend that makes vectors."""
+
+    async def embed(self, request: EmbeddingRequest) -> Embeddings:
+        return Embeddings([[0.5, 0.25] for _ in request.texts], Usage(7))
+
+
+async def test_embeddings(spans: Spans, measured: Callable[[], Measured]) -> None:
+    """A request for vectors is an operation of its own, without output."""
+    framework = LLMFramework({"default_model": "m", "auto_discover_models": False, "telemetry_content": True})
+    Embedding(ModelInfo("m", model_type="embedding", backend_type="fake")).install(framework)
+    async with framework:
+        await framework.embed([SECRET_PROMPT], model_name="m", dimensions=2)
+    said = dict(spans.of("embeddings m").attributes or {})
+    assert said["gen_ai.operation.name"] == "embeddings"
+    assert (said["gen_ai.embeddings.dimension.count"], said["gen_ai.usage.input_tokens"]) == (2, 7)
+    assert "gen_ai.response.finish_reasons" not in said
+    assert SECRET_PROMPT not in spans.text()
+    assert [about["gen_ai.token.type"] for about, _ in measured()["gen_ai.client.token.usage"]] == ["input"]
 
 
 async def test_an_endpoint_has_its_providers_name(spans: Spans) -> None:

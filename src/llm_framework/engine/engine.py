@@ -210,9 +210,8 @@ class InferenceEngine:
         run.info = self.resolve(run.request.model_name)
         run.target = self._targets.of(run.info)
         run.target.check()  # what is known to be down need not be waited for
-        if isinstance(
-            run.request, EmbeddingRequest
-        ):  # it has nothing to generate: neither defaults nor hooks concern it
+        if isinstance(run.request, EmbeddingRequest):  # neither defaults nor hooks concern it
+            run.tell_request()
             return
         request = with_defaults(run.request, self.config)
         run.hook_prompt = request.last_user_text
@@ -223,8 +222,7 @@ class InferenceEngine:
             return changed if prompt == run.hook_prompt else replace_last_user_text(changed, prompt)
 
         run.request = await run.interrupter.step(hooks, run.deadline) if self.plugin_manager.has_plugins else request
-        if run.recording is not None:
-            run.recording.asked(run.request)
+        run.tell_request()
 
     def resolve(self, name: str | None) -> ModelInfo:
         """The model of that name; None is the configured default, else the best chat model there is."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import redaction
+from ..embedding import EmbeddingRequest
 from ..registry.model_info import ModelInfo
 from ..types import (
     DocumentPart,
@@ -27,7 +28,7 @@ from ..types import (
 )
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
-CHAT = "chat"
+CHAT, EMBEDDINGS = "chat", "embeddings"  # operations
 
 # Providers that the conventions call otherwise than we do. Others keep their names.
 _PROVIDERS = {"google": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai", "native": "llm_framework.native"}
@@ -37,19 +38,20 @@ _SETTINGS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "presence_pe
 Attributes = dict[str, Any]
 
 
-def of_model(info: ModelInfo | None, asked: str | None, endpoints: Mapping[str, str]) -> Attributes:
-    """What every span and metric of a request to the model carries. `info` is None where nobody knows the model
-    `asked` for; `endpoints` says whose dialect further endpoints speak."""
+def of_model(info: ModelInfo | None, request: InferenceRequest, endpoints: Mapping[str, str]) -> Attributes:
+    """What every span and metric of a request to the model carries. `info` is None where nobody knows the model that
+    is asked for; `endpoints` says whose dialect further endpoints speak."""
+    operation = EMBEDDINGS if isinstance(request, EmbeddingRequest) else CHAT
     if info is None:
         return {
-            "gen_ai.operation.name": CHAT,
+            "gen_ai.operation.name": operation,
             "gen_ai.provider.name": "unknown",
-            "gen_ai.request.model": asked or "default",
+            "gen_ai.request.model": request.model_name or "default",
         }
     named = str(info.metadata.get("provider") or info.backend_type)
     provider = endpoints.get(named, named)
     return {
-        "gen_ai.operation.name": CHAT,
+        "gen_ai.operation.name": operation,
         "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
         "gen_ai.request.model": str(info.metadata.get("model_id") or info.name),
     }
@@ -68,6 +70,10 @@ def of_server(backend: Any) -> Attributes:
 def of_request(request: InferenceRequest) -> Attributes:
     """How the answer is to be made."""
     found: Attributes = {"llm_framework.request.id": request.request_id}
+    if isinstance(request, EmbeddingRequest):
+        if request.dimensions is not None:
+            found["gen_ai.embeddings.dimension.count"] = request.dimensions
+        return found
     for name in _SETTINGS:
         if (value := getattr(request.config, name)) is not None:
             found[f"gen_ai.request.{name}"] = value

@@ -271,6 +271,11 @@ class RunningRequest:
         """The tokens, as far as they are known."""
         return self._builder.usage or Usage()
 
+    def tell_request(self) -> None:
+        """Tell OpenTelemetry of the request as it goes to the model."""
+        if self.recording is not None:
+            self.recording.asked(self.request)
+
     def end_recording(self, response: InferenceResponse | None, error: BaseException | None) -> None:
         """Tell OpenTelemetry of the end."""
         if self.recording is not None:

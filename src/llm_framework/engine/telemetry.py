@@ -90,7 +90,7 @@ class Telemetry:
             info = resolve(request.model_name)
         except LLMFrameworkError:  # the request will say so
             info = None
-        base = genai.of_model(info, request.model_name, self._endpoints)
+        base = genai.of_model(info, request, self._endpoints)
         return Recording(tracer, instruments, base, request, info, parent, self._with_content)
 
     def begin_chain(self, request: InferenceRequest, models: Sequence[str | None]) -> ChainRecording | None:
@@ -172,7 +172,8 @@ class Recording:
         self._instruments = instruments
         self._is_local = info is not None and bool(info.is_local)
         self._streaming = request.streaming
-        self._with_content = with_content
+        self._is_chat = base["gen_ai.operation.name"] == genai.CHAT
+        self._with_content = with_content and self._is_chat
         self._span: Any = None
         self._last_chunk_at: float | None = None
         self.context: Any = None  # in which the steps of the request run
@@ -183,7 +184,7 @@ class Recording:
         from opentelemetry import trace
 
         kind = trace.SpanKind.INTERNAL if self._is_local else trace.SpanKind.CLIENT
-        name = f"{genai.CHAT} {self._base['gen_ai.request.model']}"
+        name = f"{self._base['gen_ai.operation.name']} {self._base['gen_ai.request.model']}"
         span = tracer.start_span(name, context=parent, kind=kind, attributes=self._base)
         self.context = trace.set_span_in_context(span, parent)
         self._span = span if span.is_recording() else None
@@ -243,7 +244,8 @@ class Recording:
             to.first_chunk.record(timings.first_token, about)
         if usage is not None and not usage.estimated:
             to.tokens.record(usage.input_tokens, {**about, "gen_ai.token.type": "input"})
-            to.tokens.record(usage.output_tokens, {**about, "gen_ai.token.type": "output"})
+            if self._is_chat:
+                to.tokens.record(usage.output_tokens, {**about, "gen_ai.token.type": "output"})
         if self._is_local and first_came and "error.type" not in about:
             to.first_token.record(timings.first_token, about)
             if usage is not None and usage.output_tokens > 1:
@@ -257,7 +259,7 @@ class Recording:
         if response is None:
             response = getattr(error, "response", None)  # what had come before it broke off
         if response is not None and error is None:
-            span.set_attributes(genai.of_response(response))
+            span.set_attributes(genai.of_response(response) if self._is_chat else {})
         elif error is None:
             span.set_attribute("gen_ai.response.finish_reasons", ["cancelled"])
         if response is not None and self._with_content:
