@@ -35,13 +35,14 @@ from ..registry.model_info import ModelInfo
 from ..types import Chunk, InferenceRequest, InferenceResponse, Usage
 from . import embedding
 from .batch import gather_in_order
+from .filling_in import replace_last_user_text, with_defaults
 from .limiter import Limiter
 from .metrics import Metrics, Outcome
 from .pool import BackendPool
 from .prices import Prices
 from .rate_limit import estimated_prompt_tokens
 from .retry import with_retries
-from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
+from .running import CallOptions, RunningRequest, raise_from
 from .target import Targets
 from .telemetry import Telemetry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import anyio
@@ -25,23 +25,19 @@ from ..errors import (
     StreamInterruptedError,
     StructuredOutputError,
 )
-from ..inputs import as_response_format
 from ..registry.model_info import ModelInfo
 from ..types import (
     Attempt,
     Chunk,
-    GenerationConfig,
     InferenceRequest,
     InferenceResponse,
-    Message,
-    Part,
     ResponseBuilder,
-    TextPart,
     Timings,
     Usage,
 )
 from . import structured
 from .deadline import Interrupter, Limit
+from .filling_in import with_text
 from .rate_limit import CHARACTERS_PER_TOKEN, Spending, estimated_prompt_tokens
 from .target import Target
 from .telemetry import Recording, Scope, leave
@@ -245,7 +241,7 @@ class RunningRequest:
     def checked(self, response: InferenceResponse, text: str) -> InferenceResponse:
         """The answer with the text that the post hooks made of it, and `parsed`. Raises `StructuredOutputError`."""
         if text != response.text:
-            response = replace(response, message=_with_text(response.message, text))
+            response = replace(response, message=with_text(response.message, text))
         form = self.request.response_format
         return response if form is None else replace(response, parsed=structured.parse(response, form))
 
@@ -397,7 +393,6 @@ class RunningRequest:
         return ours
 
 
-_CONFIG_FIELDS = tuple(item.name for item in fields(GenerationConfig))
 _KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, StructuredOutputError, PluginError,
          StreamInterruptedError)  # fmt: skip
 
@@ -407,46 +402,6 @@ def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
     if error is cause:
         raise redaction.clean(error)
     raise error from redaction.clean(cause)
-
-
-def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:
-    """The request with configured defaults for what it leaves open; `explicit` says what it did not. A response format
-    that is a pydantic class, a schema or a pattern becomes ours."""
-    given = request.config
-    explicit = frozenset(name for name in _CONFIG_FIELDS if getattr(given, name) not in (None, ()))
-    defaults: dict[str, Any] = {
-        "max_tokens": config.default_max_tokens,
-        "temperature": config.default_temperature,
-        "top_p": config.default_top_p,
-        "top_k": config.default_top_k,
-    }
-    missing = {name: value for name, value in defaults.items() if value is not None and name not in explicit}
-    return replace(
-        request,
-        config=replace(given, **missing) if missing else given,
-        explicit=request.explicit or explicit,
-        assumed=frozenset(name for name in missing if config.origin(f"default_{name}") == "default"),
-        response_format=as_response_format(request.response_format),
-    )
-
-
-def replace_last_user_text(request: InferenceRequest, text: str) -> InferenceRequest:
-    """The request with other text in its last user message; images and earlier messages stay."""
-    messages = list(request.messages)
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "user":
-            messages[index] = _with_text(messages[index], text)
-            break
-    return request.with_messages(messages)
-
-
-def _with_text(message: Message, text: str) -> Message:
-    """The message with one text part, where its first one stood."""
-    parts: list[Part] = [part for part in message.parts if not isinstance(part, TextPart)]
-    position = next((i for i, part in enumerate(message.parts) if isinstance(part, TextPart)), len(parts))
-    if text:
-        parts.insert(position, TextPart(text))
-    return replace(message, parts=tuple(parts))
 
 
 def _deadline_of(request: InferenceRequest, config: LLMConfig) -> Limit | None:
