@@ -53,7 +53,9 @@ class _KeyFilter(logging.Filter):
     before the text where that does not hold it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        id = record.request_id = request_id.get()
+        id = request_id.get()
+        if not hasattr(record, "request_id"):  # a library beneath us may have given the record one of its own
+            record.request_id = id
         try:
             text = record.getMessage()
         except Exception:  # a format that does not fit its arguments: logging will print both

@@ -16,7 +16,7 @@ from opentelemetry import metrics
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from llm_framework import LLMFramework, ModelInfo
+from llm_framework import AuthenticationError, LLMFramework, ModelInfo, ModelNotFoundError
 from llm_framework.testing import FakeBackend
 from llm_framework.types import Chunk, Usage
 
@@ -52,9 +52,8 @@ async def test_metrics_of_a_stream(measured: Callable[[], Measured]) -> None:
 
 
 async def test_metrics_of_failures_and_guesses(measured: Callable[[], Measured]) -> None:
-    """A failure is measured with its type; tokens that nobody counted are not reported."""
-    from llm_framework import AuthenticationError
-
+    """A failure is measured with its type, names of models that there are not as one; tokens that nobody counted are
+    not reported."""
     framework = LLMFramework({"default_model": "m", "auto_discover_models": False})
     guess = Chunk(text="x", usage=Usage(1, 1, estimated=True), finish_reason="stop")
     FakeBackend(ModelInfo("m", backend_type="fake"), answers=[AuthenticationError("no"), [guess]]).install(framework)
@@ -62,9 +61,17 @@ async def test_metrics_of_failures_and_guesses(measured: Callable[[], Measured])
         with pytest.raises(AuthenticationError):
             await framework.generate("hi")
         await framework.generate("hi")
+        for name in ("no-such-a", "no-such-b"):
+            with pytest.raises(ModelNotFoundError):
+                await framework.generate("hi", model_name=name)
     found = measured()
-    durations = [about.get("error.type") for about, _ in found["gen_ai.client.operation.duration"]]
-    assert sorted(durations, key=str) == ["AuthenticationError", None]
+    durations = [
+        (about.get("error.type"), about["gen_ai.request.model"], point["count"])
+        for about, point in found["gen_ai.client.operation.duration"]
+    ]
+    assert sorted(durations, key=str) == [
+        ("AuthenticationError", "m", 1), ("ModelNotFoundError", "unknown", 2), (None, "m", 1),
+    ]  # fmt: skip
     assert TOKENS not in found
     assert "gen_ai.client.operation.time_to_first_chunk" not in found
 

@@ -21,6 +21,7 @@ from ..types import Attempt, InferenceRequest, InferenceResponse, Timings, Usage
 from . import genai_attributes as genai
 
 NAME = "llm_framework"
+_MODEL_NAMES = ("gen_ai.request.model", "gen_ai.response.model")
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4**power for power in range(14))
 _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -170,6 +171,7 @@ class Recording:
     ) -> None:
         self._base = base
         self._instruments = instruments
+        self._is_known = info is not None
         self._is_local = info is not None and bool(info.is_local)
         self._streaming = request.streaming
         self._is_chat = base["gen_ai.operation.name"] == genai.CHAT
@@ -227,7 +229,9 @@ class Recording:
         if error is not None:
             about["error.type"] = type(error).__name__
         if self._instruments is not None:
-            self._measure(self._instruments, about, timings, usage, first_came)
+            # Names that nobody knows come from callers: metrics must not have a series for each.
+            unknown = {} if self._is_known else dict.fromkeys(_MODEL_NAMES, "unknown")
+            self._measure(self._instruments, {**about, **unknown}, timings, usage, first_came)
             if response is not None and response.cost:
                 self._instruments.cost.add(response.cost, about)
         if self._span is not None:
