@@ -37,6 +37,7 @@ logger = get_logger(__name__)
 ENV_PREFIX = "LLM_FRAMEWORK_"
 CONFIG_VARIABLE = "LLM_FRAMEWORK_CONFIG"
 CONFIG_FILE = "framework_config.yaml"
+CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"  # OpenTelemetry's own name for the wish
 _OTHER_VARIABLES = {"CONFIG", "ISA"}  # ours, but no field: the YAML file's path, the C++ engine's kernel table
 _APP = "llm-framework"
 
@@ -190,6 +191,9 @@ class LLMConfig(BaseModel):
     )
     plugin_timeout: Seconds = Field(30.0, description="seconds for each import, initialize and shutdown of a plugin")
     log_level: Annotated[LogLevel, BeforeValidator(_as_upper)] = Field("WARNING", description="of what is logged")
+    telemetry_content: bool = Field(
+        False, description="whether OpenTelemetry's spans hold prompts and answers, not only what is said of them"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _file: Path | None = PrivateAttr(default=None)
@@ -267,7 +271,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "fallbacks": ("enable_fallbacks", "fallback_models", "fallback_on_content_filter"),
     "reliability": ("breaker_failures", "breaker_cooldown"),
     "plugins": ("plugin_dirs", "plugins", "plugin_timeout"),
-    "logging": ("log_level",),
+    "logging": ("log_level", "telemetry_content"),
 }  # fmt: skip
 """The YAML sections and their fields. Fields may also stand at the top level of the file."""
 
@@ -311,6 +315,9 @@ def _from_code(values: Mapping[str, Any]) -> dict[str, Setting]:
 
 def _from_environment() -> dict[str, Setting]:
     settings: dict[str, Setting] = {}
+    if wish := os.environ.get(CONTENT_VARIABLE, "").strip():
+        in_spans = wish.upper() in ("SPAN_ONLY", "SPAN_AND_EVENT", "TRUE")
+        settings["telemetry_content"] = Setting(in_spans, f"environment variable {CONTENT_VARIABLE}")
     for variable, text in os.environ.items():
         if not variable.startswith(ENV_PREFIX):
             continue

@@ -318,10 +318,11 @@ class LLMFramework:
 
     def get_performance_stats(self) -> dict[str, Any]:
         """Since the start: total_requests, failed_requests, active_requests, loaded_models (numbers of them),
-        average_generation_time and total_generation_time (seconds), and `models`: per model requests,
-        failed_requests, cancelled_requests, input_tokens, output_tokens, tokens_per_second, time_to_first_token,
-        p50, p95, p99 of the time of a request (seconds), and breaker ("closed", "open" or "half_open"; None for a model
-        that runs in this process)."""
+        average_generation_time and total_generation_time (seconds), total_cost (US dollars, as far as known),
+        unknown_cost_requests, and `models`: per model requests, failed_requests, cancelled_requests, input_tokens,
+        output_tokens, tokens_per_second, time_to_first_token, p50, p95, p99 of the time of a request (seconds; of the
+        last 1024 that were answered), cost, unknown_cost_requests, and breaker ("closed", "open" or "half_open"; None
+        for a model that runs in this process)."""
         return self.inference_engine.get_performance_stats()
 
     def default_model_name(self) -> str:

@@ -1,11 +1,18 @@
-"""Loggers whose records hold no key. Handlers, levels and propagation are the user's; we install none."""
+"""Loggers whose records hold no key, and say which request they are of. Handlers, levels and propagation are the
+user's; we install none."""
 
 from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from . import redaction
+
+request_id: ContextVar[str] = ContextVar("llm_framework_request_id", default="")
+"""The id of the request that is worked on here, "" for none. It goes along into threads and tasks."""
 
 # What the packages beneath us print of our requests when their loggers are set to DEBUG. A filter holds for one logger
 # and not for those below it, so each is named.
@@ -31,16 +38,32 @@ def watch_dependencies() -> None:
         get_logger(name)
 
 
+@contextmanager
+def of_request(id: str) -> Iterator[None]:
+    """What is logged inside is of that request."""
+    token = request_id.set(id)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
+
+
 class _KeyFilter(logging.Filter):
-    """Lets every record through, without the keys in it."""
+    """Lets every record through, without the keys in it, and with the request's id: as `request_id` of the record, and
+    before the text where that does not hold it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        id = request_id.get()
+        if not hasattr(record, "request_id"):  # a library beneath us may have given the record one of its own
+            record.request_id = id
         try:
             text = record.getMessage()
         except Exception:  # a format that does not fit its arguments: logging will print both
             record.args = redaction.redact_value(record.args)
             return True
         cleaned = redaction.redact(text)
+        if id and id not in cleaned:
+            cleaned = f"{id}: {cleaned}"
         if cleaned != text:
             record.msg, record.args = cleaned, None
         if record.exc_info and record.exc_info[1] is not None:

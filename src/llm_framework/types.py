@@ -373,7 +373,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of a request went, in seconds. `first_token` counts from the request's start."""
+    """Where the time of a request went, in seconds.
+
+    They add up: `queue` + `load` + `retry` + `prefill` = `first_token`, and `first_token` + `decode` = `total`. `queue`
+    is the wait for a slot, for rate limits, and for the turn in a local model's batch; `load` is for the model to be
+    loaded; `retry` went into attempts that failed, the waits after them, and models of a fallback chain that were asked
+    before; `prefill` is from there to the first piece of the answer (a provider's own queue and the network included),
+    `decode` from there to the end, the reader's pauses included. Where no piece came, `first_token` is `total`.
+    """
 
     queue: float = 0.0
     load: float = 0.0
@@ -381,6 +388,7 @@ class Timings:
     first_token: float = 0.0
     decode: float = 0.0
     total: float = 0.0
+    retry: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,7 +451,8 @@ class Chunk:
 @dataclass(frozen=True, slots=True)
 class InferenceResponse:
     """A whole answer. `parsed` is set where a response_format was asked for; `attempts` says who answered and what
-    failed before; `dropped_parameters` names configured defaults that the model could not take."""
+    failed before; `dropped_parameters` names configured defaults that the model could not take. `cost` is in US dollars
+    by the list prices of the package `genai-prices`; None where it is not known."""
 
     message: Message = field(default_factory=lambda: Message("assistant"))
     finish_reason: FinishReason = "stop"
@@ -456,6 +465,7 @@ class InferenceResponse:
     logprobs: tuple[TokenLogprob, ...] = ()
     request_id: str = ""
     provider_data: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    cost: float | None = None
 
     @property
     def text(self) -> str:

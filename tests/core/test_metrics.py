@@ -9,7 +9,7 @@ def test_nothing_ran() -> None:
     stats = Metrics().snapshot()
     assert stats == {
         "total_requests": 0, "failed_requests": 0, "average_generation_time": 0.0, "total_generation_time": 0.0,
-        "models": {},
+        "total_cost": 0.0, "unknown_cost_requests": 0, "models": {},
     }  # fmt: skip
 
 
@@ -46,3 +46,14 @@ def test_memory_is_bounded() -> None:
         metrics.record("model-0", "ok", Usage(), Timings())
     assert len(metrics.snapshot()["models"]) == MAX_MODELS + 1
     assert len(metrics._models["model-0"].latencies) == WINDOW
+
+
+def test_costs_are_summed_and_unknown_ones_counted() -> None:
+    """The cost of a model is that of the requests whose cost is known; the others are counted."""
+    metrics = Metrics()
+    for cost in (0.25, 0.5, None):
+        metrics.record("m", "ok", Usage(1, 1), Timings(total=1.0), cost)
+    metrics.record("n", "ok", Usage(1, 1), Timings(total=1.0), 1.0)
+    stats = metrics.snapshot()
+    assert (stats["total_cost"], stats["unknown_cost_requests"]) == (1.75, 1)
+    assert (stats["models"]["m"]["cost"], stats["models"]["m"]["unknown_cost_requests"]) == (0.75, 1)

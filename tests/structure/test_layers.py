@@ -37,6 +37,8 @@ LAYERS: list[list[str]] = [
     ["backends.http"],
     ["backends", "native"],
     ["engine.deadline", "engine.limiter", "engine.retry", "engine.metrics", "engine.batch", "engine.structured"],
+    ["engine.filling_in", "engine.genai_attributes", "engine.prices"],
+    ["engine.telemetry"],
     ["engine.breaker", "engine.rate_limit"],
     ["engine.memory"],
     ["engine.pool", "engine.target"],

@@ -20,6 +20,7 @@ from types import AsyncGeneratorType
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from ..backends import backend_names
 from ..backends.base import ModelBackend
@@ -34,13 +35,16 @@ from ..registry.model_info import ModelInfo
 from ..types import Chunk, InferenceRequest, InferenceResponse, Usage
 from . import embedding
 from .batch import gather_in_order
+from .filling_in import replace_last_user_text, with_defaults
 from .limiter import Limiter
 from .metrics import Metrics, Outcome
 from .pool import BackendPool
+from .prices import Prices
 from .rate_limit import estimated_prompt_tokens
 from .retry import with_retries
-from .running import CallOptions, RunningRequest, raise_from, replace_last_user_text, with_defaults
+from .running import CallOptions, RunningRequest, raise_from
 from .target import Targets
+from .telemetry import Telemetry
 
 __all__ = ["CallOptions", "InferenceEngine"]
 
@@ -65,6 +69,11 @@ class InferenceEngine:
         self.config = config if config is not None else LLMConfig()
         self.plugin_manager = plugin_manager if plugin_manager is not None else PluginManager()
         self.metrics = Metrics()
+        endpoints = {
+            name: section.provider for name, section in self.config.api_credentials.items() if section.provider
+        }
+        self.telemetry = Telemetry(endpoints, with_content=self.config.telemetry_content)
+        self.prices = Prices(endpoints)
         self.declare_providers()
         self._before_fork: list[Any] = []
         self._reset()
@@ -138,31 +147,29 @@ class InferenceEngine:
         Closing the iterator stops the work underneath. Raises the errors of `llm_framework.errors`; what breaks off
         after the first visible chunk is `StreamInterruptedError` (or the limit that passed) with the partial response.
         """
-        run = RunningRequest(request, self.config, options or CallOptions())
-        with self._lock:
-            self._running[id(run)] = run
-        outcome: Outcome = "cancelled"  # as it stays when the consumer goes away
+        run = self._begin(request, options or CallOptions())
+        last: Chunk | None = None
+        error: Exception | None = None
         try:
             async with AsyncExitStack() as held:
-                await self._prepare(run)
-                await self._take_slot(run, held)
-                stream, first_chunks = await self._open_with_retries(run, held)
+                with run.scope:
+                    await self._prepare(run)
+                    await self._take_slot(run, held)
+                    stream, first_chunks = await self._open_with_retries(run, held)
+                if run.recording is not None and first_chunks:
+                    run.recording.chunk()
                 for chunk in first_chunks:
                     yield chunk
                 while (next_chunk := await run.next_chunk(stream)) is not None:
                     yield next_chunk
-                last = await self._finish(run)
-            outcome = "ok"
-        except Exception as error:
-            outcome = "cancelled" if isinstance(error, RequestCancelledError) else "failed"
-            raise_from(run.explain(error), error)
+                with run.scope:
+                    last = await self._finish(run)
+        except Exception as cause:
+            error = run.explain(cause)
+            raise_from(error, cause)
         finally:  # before the last chunk goes out: its reader may never come back for more
-            with self._lock:
-                self._running.pop(id(run), None)
-            run.settle()
-            self.metrics.record(run.model_name, outcome, run.usage(), run.timings())
-            if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("%s", run.summary(outcome))
+            self._end(run, last, error)
+        assert last is not None
         yield last
 
     async def embed(self, request: EmbeddingRequest, *, options: CallOptions | None = None) -> EmbeddingResponse:
@@ -174,6 +181,28 @@ class InferenceEngine:
         """
         return await embedding.embed(self, request, options)
 
+    def _begin(self, request: InferenceRequest, options: CallOptions) -> RunningRequest:
+        run = RunningRequest(request, self.config, options)
+        with self._lock:
+            self._running[id(run)] = run
+        run.record(self.telemetry.begin(request, self.resolve, options.parent))
+        return run
+
+    def _end(self, run: RunningRequest, last: Chunk | None, error: Exception | None) -> None:
+        """Write down how a request ended: with its last chunk, an error, or neither, where its reader went away."""
+        with self._lock:
+            self._running.pop(id(run), None)
+        run.settle()
+        response = None if last is None else last.response
+        outcome: Outcome = "failed" if error is not None else "ok" if last is not None else "cancelled"
+        if isinstance(error, RequestCancelledError):
+            outcome = "cancelled"
+        cost = response.cost if response is not None else None if run.has_begun else 0.0
+        self.metrics.record(run.model_name, outcome, run.usage(), run.timings(), cost)
+        run.end_recording(response, error)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", run.summary(outcome))
+
     # ------------------------------------------------------------------------------------------------------ steps down
     async def _prepare(self, run: RunningRequest) -> None:
         """Find the model; fill in configured defaults; let the pre hooks look."""
@@ -182,9 +211,8 @@ class InferenceEngine:
         run.info = self.resolve(run.request.model_name)
         run.target = self._targets.of(run.info)
         run.target.check()  # what is known to be down need not be waited for
-        if isinstance(
-            run.request, EmbeddingRequest
-        ):  # it has nothing to generate: neither defaults nor hooks concern it
+        if isinstance(run.request, EmbeddingRequest):  # neither defaults nor hooks concern it
+            run.tell_request()
             return
         request = with_defaults(run.request, self.config)
         run.hook_prompt = request.last_user_text
@@ -195,6 +223,7 @@ class InferenceEngine:
             return changed if prompt == run.hook_prompt else replace_last_user_text(changed, prompt)
 
         run.request = await run.interrupter.step(hooks, run.deadline) if self.plugin_manager.has_plugins else request
+        run.tell_request()
 
     def resolve(self, name: str | None) -> ModelInfo:
         """The model of that name; None is the configured default, else the best chat model there is."""
@@ -265,6 +294,7 @@ class InferenceEngine:
                     opened = await self._open(run, tried)
                 except Exception as error:
                     ours = run.attempt_failed(error)
+                    run.lose_attempt()
                     target.failed(ours, probe)
                     run.settle(otherwise=0)
                     raise_from(ours, error)
@@ -290,14 +320,18 @@ class InferenceEngine:
             return entry.backend
         started = time.monotonic()
         backend = await run.interrupter.step(lambda: self.pool.loaded(entry), run.deadline)
-        run.load_seconds = time.monotonic() - started
+        run.load_seconds += time.monotonic() - started
         return backend
 
     async def _finish(self, run: RunningRequest) -> Chunk:
         """The last chunk, with the whole response as the post hooks leave it."""
         if not run.is_counted:
             await run.interrupter.step(run.count)  # it has a limit of its own: a whole answer is not lost for it
+        if self.prices.must_load(run.info):
+            await run.interrupter.step(partial(anyio.to_thread.run_sync, self.prices.load))
         response = run.response()
+        cost = self.prices.cost_of(run.info, response.usage, response.provider_data)
+        response = response if cost is None else replace(response, cost=cost)
         if self.config.fallback_on_content_filter and is_refusal(response):
             message = f"{run.model_name!r} refused the request for its content"
             raise ContentFilterError(message, model=run.model_name, response=response)
@@ -386,7 +420,7 @@ async def _close(stream: Any, run: RunningRequest) -> None:
     close = getattr(stream, "aclose", None)
     if close is None or (isinstance(stream, AsyncGeneratorType) and stream.ag_frame is None):  # it has ended
         return
-    with anyio.move_on_after(run.overtime(), shield=True):
+    with run.scope, anyio.move_on_after(run.overtime(), shield=True):
         try:
             await close()
         except Exception as error:

@@ -27,7 +27,7 @@ from ..errors import (
     RateLimitError,
     RequestTimeoutError,
 )
-from ..logs import get_logger
+from ..logs import get_logger, of_request
 from ..types import Chunk, InferenceRequest
 from .engine import CallOptions, InferenceEngine
 
@@ -131,7 +131,8 @@ class ModelRunnable(Runnable[InferenceRequest, Chunk]):
 
     async def _run(self, input: InferenceRequest) -> AsyncGenerator[Chunk, None]:
         if (refusal := self._rules.refusal(self._model_name)) is not None:
-            logger.info("the model %s is not asked: its context is no longer", self._model_name)
+            with of_request(input.request_id):
+                logger.info("the model %s is not asked: its context is no longer", self._model_name)
             raise _AskNext(refusal)
         request = replace(input, model_name=self._model_name)
         begun = False
@@ -143,7 +144,8 @@ class ModelRunnable(Runnable[InferenceRequest, Chunk]):
         except LLMFrameworkError as error:
             if begun or not self._rules.may_ask_next(error, self._model_name):
                 raise
-            logger.warning("the model %s failed: %s", self._model_name, error)
+            with of_request(input.request_id):
+                logger.warning("the model %s failed: %s", self._model_name, error)
             raise _AskNext(error) from error
 
     def invoke(self, input: InferenceRequest, config: RunnableConfig | None = None, **kwargs: Any) -> Chunk:
@@ -160,24 +162,36 @@ async def stream_with_fallbacks(
     chain.
     """
     request = _with_deadline(request, engine)
+    names = list(dict.fromkeys([request.model_name, *fallbacks]))
+    recording = engine.telemetry.begin_chain(request, names)
+    options = replace(
+        options,
+        started=options.started or time.monotonic(),
+        parent=options.parent if recording is None else recording.context,
+    )
     rules = FallbackRules(engine, request)
-    models = [ModelRunnable(engine, name, options, rules) for name in dict.fromkeys([request.model_name, *fallbacks])]
+    models = [ModelRunnable(engine, name, options, rules) for name in names]
     chain = models[0].with_fallbacks(models[1:], exceptions_to_handle=(_AskNext,))
     # No callbacks: a host's tracing sees its own model call, not the machinery inside it.
     config: RunnableConfig = {"callbacks": []}
+    failed: LLMFrameworkError | None = None
     try:
         async with aclosing(chain.astream(request, config)) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
     except _AskNext as signal:
-        _tell(signal.error, options)
-        raise signal.error from signal.error.__cause__
+        failed = signal.error
+        _tell(failed, options)
+        raise failed from failed.__cause__
     except LLMFrameworkError as error:
+        failed = error
         _tell(error, options)
         raise
     finally:
         for model in models:
             await model.aclose()
+        if recording is not None:
+            recording.end(options.attempts, failed)
 
 
 def _with_deadline(request: InferenceRequest, engine: InferenceEngine) -> InferenceRequest:

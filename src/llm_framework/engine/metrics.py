@@ -21,6 +21,8 @@ class _ModelStats:
     cancelled: int = 0
     usage: Usage = field(default_factory=Usage)
     decode_seconds: float = 0.0
+    cost: float = 0.0  # US dollars, of the requests whose cost is known
+    unknown_costs: int = 0
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
     first_tokens: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
@@ -35,6 +37,8 @@ class _ModelStats:
             "tokens_per_second": self.usage.output_tokens / self.decode_seconds if self.decode_seconds else 0.0,
             "time_to_first_token": sum(self.first_tokens) / len(self.first_tokens) if self.first_tokens else 0.0,
             **{f"p{percent}": _percentile(ordered, percent) for percent in (50, 95, 99)},
+            "cost": self.cost,
+            "unknown_cost_requests": self.unknown_costs,
         }
 
 
@@ -48,8 +52,9 @@ class Metrics:
         self._seconds = 0.0
         self._models: dict[str, _ModelStats] = {}
 
-    def record(self, model: str, outcome: Outcome, usage: Usage, timings: Timings) -> None:
-        """Count one request that has ended. Latencies are kept of those that answered only."""
+    def record(self, model: str, outcome: Outcome, usage: Usage, timings: Timings, cost: float | None = None) -> None:
+        """Count one request that has ended. Latencies are kept of those that answered only. `cost` is in US dollars,
+        None for unknown."""
         with self._lock:
             self._total += 1
             self._failed += outcome == "failed"
@@ -59,7 +64,9 @@ class Metrics:
             stats.failed += outcome == "failed"
             stats.cancelled += outcome == "cancelled"
             stats.usage += usage
-            stats.decode_seconds += timings.total - timings.queue - timings.load
+            stats.decode_seconds += timings.total - timings.queue - timings.load - timings.retry
+            stats.cost += cost or 0.0
+            stats.unknown_costs += cost is None
             if outcome == "ok":
                 stats.latencies.append(timings.total)
                 stats.first_tokens.append(timings.first_token)
@@ -72,6 +79,8 @@ class Metrics:
                 "failed_requests": self._failed,
                 "average_generation_time": self._seconds / self._total if self._total else 0.0,
                 "total_generation_time": self._seconds,
+                "total_cost": sum((stats.cost for stats in self._models.values()), 0.0),
+                "unknown_cost_requests": sum(stats.unknown_costs for stats in self._models.values()),
                 "models": {name: stats.summary() for name, stats in self._models.items()},
             }
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import anyio
 
-from .. import redaction
+from .. import logs, redaction
 from ..backends.base import ModelBackend
 from ..config import LLMConfig
 from ..embedding import EmbeddingRequest
@@ -25,25 +25,22 @@ from ..errors import (
     StreamInterruptedError,
     StructuredOutputError,
 )
-from ..inputs import as_response_format
 from ..registry.model_info import ModelInfo
 from ..types import (
     Attempt,
     Chunk,
-    GenerationConfig,
     InferenceRequest,
     InferenceResponse,
-    Message,
-    Part,
     ResponseBuilder,
-    TextPart,
     Timings,
     Usage,
 )
 from . import structured
 from .deadline import Interrupter, Limit
+from .filling_in import with_text
 from .rate_limit import CHARACTERS_PER_TOKEN, Spending, estimated_prompt_tokens
 from .target import Target
+from .telemetry import Recording, Scope, leave
 
 OVERTIME = 0.1  # the part of the deadline by which closing a stream may pass it
 LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
@@ -52,10 +49,13 @@ LEAST_OVERTIME, LONGEST_OVERTIME = 0.05, 5.0  # seconds
 @dataclass(frozen=True, slots=True)
 class CallOptions:
     """What belongs to a call rather than to the request: `max_retries` (None: as configured), and the recorder of
-    attempts, which the models of a fallback chain share."""
+    attempts, which the models of a fallback chain share. `started` is when the call began, on `time.monotonic`'s clock,
+    where that was before this model was asked, `parent` the context of the span that this model's belongs to."""
 
     max_retries: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
+    started: float | None = None
+    parent: Any = None
 
 
 class RunningRequest:
@@ -74,11 +74,18 @@ class RunningRequest:
         self.hook_prompt = ""
         self.queue_seconds = 0.0
         self.load_seconds = 0.0
+        self.retry_seconds = 0.0
+        self.scope = Scope(request.request_id)  # of each step
+        self.recording: Recording | None = None
         self._config = config
         self._started = self._attempt_started = time.monotonic()
+        self._earlier = 0.0  # seconds that went into models of the chain that were asked before
+        if options.attempts and options.started is not None:
+            self._earlier = self._started - options.started
+        self._loaded_before = 0.0  # of load_seconds, what was spent before this attempt
         self._builder = ResponseBuilder()
         self._first_token_at: float | None = None
-        self._num_pieces = 0
+        self._num_pieces = self._num_failed = 0
         self._ended = False
         self._attempt_limit: Limit | None = None
         self._recorded: BaseException | None = None
@@ -90,10 +97,18 @@ class RunningRequest:
         """The model's name, as far as it is known."""
         return self.info.name if hasattr(self, "info") else self.request.model_name or ""
 
+    def record(self, recording: Recording | None) -> None:
+        """Have OpenTelemetry told of the request."""
+        self.recording = recording
+        if recording is not None:
+            self.scope = Scope(self.request.request_id, recording.context)
+
     # ----------------------------------------------------------------------------------------------------- the stream
     async def sleep(self, seconds: float) -> None:
         """Wait between two attempts."""
+        started = time.monotonic()
         await self.interrupter.step(lambda: anyio.sleep(seconds), self.deadline)
+        self.retry_seconds += time.monotonic() - started
 
     def check_rate(self) -> None:
         """Raise at once where the wait for the rate limits, as it is now, would be too long."""
@@ -142,6 +157,7 @@ class RunningRequest:
     def start_attempt(self) -> None:
         """Forget an attempt that failed: nothing of it was seen."""
         self._attempt_started = time.monotonic()
+        self._loaded_before = self.load_seconds
         self._builder = ResponseBuilder()
         self._ended = False
 
@@ -161,7 +177,18 @@ class RunningRequest:
 
     async def next_chunk(self, stream: AsyncIterator[Chunk | str]) -> Chunk | None:
         """The next chunk for the reader, or None at the end."""
-        return await self._read(stream, Limit.after("idle", self._config.idle_timeout))
+        limit = Limit.after("idle", self._config.idle_timeout)
+        if self.recording is None:  # for each chunk: as `scope` does, at a third of its time
+            token = logs.request_id.set(self.request.request_id)
+            try:
+                return await self._read(stream, limit)
+            finally:
+                leave(token)
+        with self.scope:
+            chunk = await self._read(stream, limit)
+        if chunk is not None:
+            self.recording.chunk()
+        return chunk
 
     async def _read(self, stream: AsyncIterator[Chunk | str], limit: Limit | None) -> Chunk | None:
         """The next chunk that holds more than usage and finish reason: those go out with the last one."""
@@ -198,6 +225,11 @@ class RunningRequest:
         """Whether the tokens are known."""
         return self._builder.usage is not None
 
+    def lose_attempt(self) -> None:
+        """The time of this attempt led to nothing."""
+        seconds = time.monotonic() - self._attempt_started
+        self.retry_seconds += max(0.0, seconds - (self.load_seconds - self._loaded_before))
+
     async def count(self) -> None:
         """Estimate the tokens that the backend did not count."""
         self._builder.usage = await self._estimated_usage()
@@ -209,13 +241,13 @@ class RunningRequest:
     def checked(self, response: InferenceResponse, text: str) -> InferenceResponse:
         """The answer with the text that the post hooks made of it, and `parsed`. Raises `StructuredOutputError`."""
         if text != response.text:
-            response = replace(response, message=_with_text(response.message, text))
+            response = replace(response, message=with_text(response.message, text))
         form = self.request.response_format
         return response if form is None else replace(response, parsed=structured.parse(response, form))
 
     def last_chunk(self, response: InferenceResponse) -> Chunk:
         """The end of the stream."""
-        timings = self.timings()
+        timings = self._timings_of_call()
         self.options.attempts.append(Attempt(self.model_name, time.monotonic() - self._attempt_started))
         response = replace(response, timings=timings, attempts=tuple(self.options.attempts))
         return Chunk(
@@ -226,16 +258,48 @@ class RunningRequest:
             dropped_parameters=response.dropped_parameters,
         )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a piece of the answer came."""
+        return self._first_token_at is not None
+
     def usage(self) -> Usage:
         """The tokens, as far as they are known."""
         return self._builder.usage or Usage()
 
+    def tell_request(self) -> None:
+        """Tell OpenTelemetry of the request as it goes to the model."""
+        if self.recording is not None:
+            self.recording.asked(self.request)
+
+    def end_recording(self, response: InferenceResponse | None, error: BaseException | None) -> None:
+        """Tell OpenTelemetry of the end."""
+        if self.recording is not None:
+            self.recording.end(
+                getattr(self, "backend", None),
+                self.timings(),
+                first_came=self.has_begun,
+                usage=self._builder.usage,
+                response=response,
+                error=error,
+            )
+
     def timings(self) -> Timings:
-        """Where the time went; prefill and decode as the backend says, where it does."""
-        own = self._builder.timings
-        total = time.monotonic() - self._started
-        first = (self._first_token_at or time.monotonic()) - self._started
-        return Timings(self.queue_seconds, self.load_seconds, own.prefill, first, own.decode or total - first, total)
+        """Where the time went since this model was asked. What a local model queued itself is part of the queue."""
+        now = time.monotonic()
+        first = (self._first_token_at or now) - self._started
+        left = max(0.0, first - self.queue_seconds - self.load_seconds - self.retry_seconds)
+        queued = min(left, self._builder.timings.queue)
+        queue, prefill = self.queue_seconds + queued, left - queued
+        total = now - self._started
+        return Timings(queue, self.load_seconds, prefill, first, total - first, total, self.retry_seconds)
+
+    def _timings_of_call(self) -> Timings:
+        """The same since the call began: models that were asked before count as retries."""
+        own, earlier = self.timings(), self._earlier
+        if not earlier:
+            return own
+        return replace(own, retry=own.retry + earlier, first_token=own.first_token + earlier, total=own.total + earlier)
 
     def summary(self, outcome: str) -> str:
         """One line for the log."""
@@ -262,7 +326,7 @@ class RunningRequest:
             model=self.model_name,
             request_id=self.request.request_id,
             attempts=tuple(self.options.attempts),
-            timings=self.timings(),
+            timings=self._timings_of_call(),
             **fields,
         )
 
@@ -287,7 +351,11 @@ class RunningRequest:
             facts, ours = ours.__dict__, ConnectionFailedError(ours.message)
             ours.__dict__.update(facts)
         seconds = time.monotonic() - self._attempt_started
-        self.options.attempts.append(Attempt(self.model_name, seconds, str(ours), type(ours).__name__))
+        attempt = Attempt(self.model_name, seconds, str(ours), type(ours).__name__)
+        self.options.attempts.append(attempt)
+        self._num_failed += 1
+        if self.recording is not None:
+            self.recording.attempt_failed(self._num_failed, attempt)
         self._recorded = ours
         return ours
 
@@ -325,7 +393,6 @@ class RunningRequest:
         return ours
 
 
-_CONFIG_FIELDS = tuple(item.name for item in fields(GenerationConfig))
 _KEPT = (RequestCancelledError, RequestTimeoutError, ContentFilterError, StructuredOutputError, PluginError,
          StreamInterruptedError)  # fmt: skip
 
@@ -335,46 +402,6 @@ def raise_from(error: LLMFrameworkError, cause: Exception) -> NoReturn:
     if error is cause:
         raise redaction.clean(error)
     raise error from redaction.clean(cause)
-
-
-def with_defaults(request: InferenceRequest, config: LLMConfig) -> InferenceRequest:
-    """The request with configured defaults for what it leaves open; `explicit` says what it did not. A response format
-    that is a pydantic class, a schema or a pattern becomes ours."""
-    given = request.config
-    explicit = frozenset(name for name in _CONFIG_FIELDS if getattr(given, name) not in (None, ()))
-    defaults: dict[str, Any] = {
-        "max_tokens": config.default_max_tokens,
-        "temperature": config.default_temperature,
-        "top_p": config.default_top_p,
-        "top_k": config.default_top_k,
-    }
-    missing = {name: value for name, value in defaults.items() if value is not None and name not in explicit}
-    return replace(
-        request,
-        config=replace(given, **missing) if missing else given,
-        explicit=request.explicit or explicit,
-        assumed=frozenset(name for name in missing if config.origin(f"default_{name}") == "default"),
-        response_format=as_response_format(request.response_format),
-    )
-
-
-def replace_last_user_text(request: InferenceRequest, text: str) -> InferenceRequest:
-    """The request with other text in its last user message; images and earlier messages stay."""
-    messages = list(request.messages)
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "user":
-            messages[index] = _with_text(messages[index], text)
-            break
-    return request.with_messages(messages)
-
-
-def _with_text(message: Message, text: str) -> Message:
-    """The message with one text part, where its first one stood."""
-    parts: list[Part] = [part for part in message.parts if not isinstance(part, TextPart)]
-    position = next((i for i, part in enumerate(message.parts) if isinstance(part, TextPart)), len(parts))
-    if text:
-        parts.insert(position, TextPart(text))
-    return replace(message, parts=tuple(parts))
 
 
 def _deadline_of(request: InferenceRequest, config: LLMConfig) -> Limit | None:
