@@ -12,8 +12,12 @@ import pytest
 
 pytest.importorskip("llm_framework.native._native")
 
+from llm_framework.native import _native
 from llm_framework.native._native import Row, Sampler
+from llm_framework.native.config import read_config
+from llm_framework.native.formats import open_model_file
 from llm_framework.native.model import NativeModel, open_model
+from llm_framework.native.names import engine_tensors
 from llm_framework.native.policy import PrefillBudget
 from llm_framework.native.scheduler import Scheduler
 from llm_framework.types import GenerationConfig
@@ -129,15 +133,16 @@ async def test_a_seed_draws_the_same_again(model: NativeModel, prompts: Texts, n
 @pytest.mark.parametrize("isa", [isa for isa in _native.cpu_isas() if isa in ("scalar", "avx512")])
 def test_a_repeatable_step_has_the_same_bits_in_any_company(isa: str, bundled_path: Path) -> None:
     """However a text is divided over steps, and however many rows stand beside it."""
-    with open_model(bundled_path, num_threads=3) as model:
-        engine = _native.Model(model.config.engine_config(), engine_tensors(model._file, model.config), isa=isa)
+    file = open_model_file(bundled_path)
+    config = read_config(file)
+    engine = _native.Model(config.engine_config(), engine_tensors(file, config), num_threads=3, isa=isa)
     tokens = [int(token) for token in np.random.default_rng(0).integers(3, 2000, 90)]
 
     def logprobs(sizes: list[int], company: int) -> list[float]:
         sequence, others = engine.new_sequence(100), [engine.new_sequence(100) for _ in range(company)]
         at = 0
         for size in sizes:
-            sampler = Sampler(0, temperature=0.0, num_logprobs=VOCAB_SIZE)
+            sampler = Sampler(0, temperature=0.0, num_logprobs=config.vocab_size)
             rows = [Row(sequence, tokens[at : at + size], sampler), *(Row(o, [5], None) for o in others)]
             sampled = engine.step(rows, repeatable=True)[0]
             at += size

@@ -43,8 +43,9 @@ class Engine(Protocol):
         """An empty KV cache."""
 
     def step(self, rows: Sequence[Any], repeatable: bool = False) -> Sequence[Sampled | None]:
-        """One pass over the weights; `repeatable` where its bits shall not depend on what stands in it. A sequence whose row failed, and that is not as it was, has another length. Where
-        only some rows' tokens could not be sampled, the error has `rows`, as `_native.RowsFailed` has."""
+        """One pass over the weights; `repeatable` where its bits shall not depend on what stands in it. A sequence
+        whose row failed, and that is not as it was, has another length. Where only some rows' tokens could not be
+        sampled, the error has `rows`, as `_native.RowsFailed` has."""
 
 
 @dataclass(slots=True)
