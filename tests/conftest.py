@@ -24,10 +24,16 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv(name, str(home / name.lower()))
     patch.setenv("LLM_FRAMEWORK_MODELS_DIR", str(tmp_path_factory.mktemp("models")))
     patch.setenv("HF_HUB_OFFLINE", "1")
-    # A runner in the background may hand down an ignored Ctrl-C, which the programs that tests start would inherit.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def heard_interrupts() -> None:
+    """A runner in the background may hand down an ignored Ctrl-C, and what a test ran may put that back: the programs
+    that the next one starts would inherit it."""
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
