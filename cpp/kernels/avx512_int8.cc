@@ -45,15 +45,24 @@ constexpr int kDirectRows = 8;    // up to so many are multiplied together
 constexpr int kTileRows = 6;      // else so many: 12 int32 sums, 12 float32 sums, 2 weights, 2 scales, 1 activation
 constexpr int kTileColumns = 2;   // times 16 weight rows
 constexpr int kPanelBlocks = 12;  // k of a panel: 768 columns, 26 KiB of q8p
-constexpr size_t kPrefetchBytes = 4096;
+constexpr size_t kStreamBytes = 8192;        // how far ahead weights are asked for
+constexpr size_t kPanelStreamBytes = 49152;  // in panels, which take longer
 
 int Min(int a, int b) { return a < b ? a : b; }
 int DivideRoundUp(int a, int b) { return (a + b - 1) / b; }
 size_t Size(int n) { return static_cast<size_t>(n); }
 
-// Asks for the line at p + offset. That may lie past the end of the weights: it is then ignored.
-void Prefetch(const std::byte* p, size_t offset) {
-  _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + offset), _MM_HINT_T0);
+// Asks for the line at p + offset, which may lie past the end of the weights: it is then ignored. The hardware's own
+// prefetches do not cross the ends of pages.
+template <_mm_hint kHint>
+[[gnu::always_inline]] inline void Prefetch(const std::byte* p, size_t offset) {
+  _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<uintptr_t>(p) + offset), kHint);
+}
+
+// For a line that is read once: far ahead, and into the second-level cache only. Into the first, each would hold one of
+// its few slots for misses all the time that memory takes.
+[[gnu::always_inline]] inline void PrefetchStream(const std::byte* line) {
+  Prefetch<_MM_HINT_T1>(line, kStreamBytes);
 }
 
 // The lowest `count` of 16 lanes; none for a negative count, all for a large one.
@@ -268,23 +277,32 @@ template <typename Weights, int kStride, int kColumns, int kRows>
   }
 }
 
-// Asks for a block that lies kPrefetchBytes further on in the stream of weights, across page ends, which the hardware's
-// own prefetches do not cross.
+// Which lines of a block of weights one of the passes over a panel asks for: every `step`-th, so that the passes share
+// them and the reading of the weights to come never stops while those of this panel are multiplied.
+struct Lines {
+  size_t first;
+  size_t step;
+
+  Lines(int pass, int passes) : first(Size(pass) * kVectorBytes), step(Size(passes) * kVectorBytes) {}
+};
+
 template <typename Weights>
-[[gnu::always_inline]] inline void PrefetchBlock(const std::byte* block) {
-#pragma GCC unroll 17
-  for (size_t line = 0; line < Weights::kBlockBytes; line += kVectorBytes) Prefetch(block, kPrefetchBytes + line);
+[[gnu::always_inline]] inline void PrefetchBlock(const std::byte* block, const Lines& lines) {
+#pragma GCC unroll 1
+  for (size_t line = lines.first; line < Weights::kBlockBytes; line += lines.step) {
+    Prefetch<_MM_HINT_T1>(block, kPanelStreamBytes + line);
+  }
 }
 
 // `blocks` of kColumns times 16 weight rows, times kRows activation rows packed at x.
 template <typename Weights, int kColumns, int kRows, int kParts>
-void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, bool prefetch, const Output& out) {
+void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, const Lines& lines, const Output& out) {
   __m512 sum_f32x16[kColumns][kRows];
   LoadSums(out, sum_f32x16);
   const std::byte* block[kColumns];
   for (int c = 0; c < kColumns; ++c) block[c] = columns[c];
   for (int b = 0; b < blocks; ++b) {
-    for (int c = 0; prefetch && c < kColumns; ++c) PrefetchBlock<Weights>(block[c]);
+    for (int c = 0; c < kColumns; ++c) PrefetchBlock<Weights>(block[c], lines);
     for (int group = 0; group < kBlockGroups; ++group) {
       const std::byte* weights[kColumns];
       for (int c = 0; c < kColumns; ++c) weights[c] = block[c] + kScaleBytes + group * Weights::kVectors * kVectorBytes;
@@ -323,35 +341,54 @@ void PanelTile(const std::byte* const* columns, int blocks, const int32_t* x, bo
   StoreSums(sum_f32x16, out);
 }
 
+// sum += one group of 16 weight rows, times kRows activation rows in two parts. Both parts of all rows advance together:
+// so many sums that do not wait for each other hide the latency of a product, and the few instructions between two
+// loads of weights leave room to run ahead to the next ones.
+template <typename Weights, int kRows>
+[[gnu::always_inline]] inline void AddDirectGroup(const std::byte* weights, __m512 scale_f32x16, const int32_t* x,
+                                                  __m512 (&sum_f32x16)[kRows]) {
+  const int32_t* scale = x + 2 * kQuads * kRows;
+  const int32_t* correction = scale + kRows;
+  __m512i high_i32x16[kRows];
+  __m512i low_i32x16[kRows];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    high_i32x16[r] = _mm512_setzero_si512();
+    low_i32x16[r] = _mm512_set1_epi32(correction[r]);
+  }
+#pragma GCC unroll 8
+  for (int vector = 0; vector < Weights::kVectors; ++vector) {
+    __m512i w_u8x64[Weights::kQuadsOfVector];
+    Weights::Load(weights + vector * kVectorBytes, w_u8x64);
+    PrefetchStream(weights + vector * kVectorBytes);
+#pragma GCC unroll 2
+    for (int i = 0; i < Weights::kQuadsOfVector; ++i) {
+      const int32_t* quad = x + vector + Weights::kVectors * i;
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r, quad += 2 * kQuads) {
+        high_i32x16[r] = _mm512_dpbusd_epi32(high_i32x16[r], w_u8x64[i], _mm512_set1_epi32(quad[0]));
+        low_i32x16[r] = _mm512_dpbusd_epi32(low_i32x16[r], w_u8x64[i], _mm512_set1_epi32(quad[kQuads]));
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const __m512i dot_i32x16 = _mm512_add_epi32(_mm512_slli_epi32(high_i32x16[r], 8), low_i32x16[r]);
+    sum_f32x16[r] = AddScaled(dot_i32x16, scale_f32x16, scale[r], sum_f32x16[r]);
+  }
+}
+
 // All blocks of one column of 16 weight rows, times kRows activation rows in two parts.
 template <typename Weights, int kRows>
 void DirectTile(const std::byte* block, int blocks, const int32_t* x, const Output& out) {
   __m512 sum_f32x16[1][kRows];
   for (__m512& sum : sum_f32x16[0]) sum = _mm512_setzero_ps();
   for (int b = 0; b < blocks; ++b) {
-    PrefetchBlock<Weights>(block);
+    PrefetchStream(block);
+#pragma GCC unroll 1
     for (int group = 0; group < kBlockGroups; ++group) {
       const std::byte* weights = block + kScaleBytes + group * Weights::kVectors * kVectorBytes;
-      __m512i w_u8x64[Weights::kVectors][Weights::kQuadsOfVector];
-#pragma GCC unroll 8
-      for (int vector = 0; vector < Weights::kVectors; ++vector) {
-        Weights::Load(weights + vector * kVectorBytes, w_u8x64[vector]);
-      }
-      const __m512 scale_f32x16 = WeightScales(block, group);
-      const int32_t* scale = x + 2 * kQuads * kRows;
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        __m512i high_i32x16 = _mm512_setzero_si512();
-        __m512i low_i32x16 = _mm512_set1_epi32(scale[kRows + r]);
-#pragma GCC unroll 8
-        for (int quad = 0; quad < kQuads; ++quad) {
-          const __m512i w = w_u8x64[quad % Weights::kVectors][quad / Weights::kVectors];
-          high_i32x16 = _mm512_dpbusd_epi32(high_i32x16, w, _mm512_set1_epi32(x[2 * kQuads * r + quad]));
-          low_i32x16 = _mm512_dpbusd_epi32(low_i32x16, w, _mm512_set1_epi32(x[2 * kQuads * r + kQuads + quad]));
-        }
-        const __m512i dot_i32x16 = _mm512_add_epi32(_mm512_slli_epi32(high_i32x16, 8), low_i32x16);
-        sum_f32x16[0][r] = AddScaled(dot_i32x16, scale_f32x16, scale[r], sum_f32x16[0][r]);
-      }
+      AddDirectGroup<Weights, kRows>(weights, WeightScales(block, group), x, sum_f32x16[0]);
       x += (2 * kQuads + 2) * kRows;
     }
     block += Weights::kBlockBytes;
@@ -397,13 +434,13 @@ void RunDirect(const Problem& p, const Plan& plan) {
 }
 
 template <typename Weights, int kColumns, int kParts>
-void RunTile(int rows, const std::byte* const* columns, int blocks, const int32_t* x, bool prefetch,
+void RunTile(int rows, const std::byte* const* columns, int blocks, const int32_t* x, const Lines& lines,
              const Output& out) {
-  constexpr void (*kTiles[])(const std::byte* const*, int, const int32_t*, bool, const Output&) = {
+  constexpr void (*kTiles[])(const std::byte* const*, int, const int32_t*, const Lines&, const Output&) = {
       PanelTile<Weights, kColumns, 1, kParts>, PanelTile<Weights, kColumns, 2, kParts>,
       PanelTile<Weights, kColumns, 3, kParts>, PanelTile<Weights, kColumns, 4, kParts>,
       PanelTile<Weights, kColumns, 5, kParts>, PanelTile<Weights, kColumns, 6, kParts>};
-  kTiles[rows - 1](columns, blocks, x, prefetch, out);
+  kTiles[rows - 1](columns, blocks, x, lines, out);
 }
 
 template <typename Weights, int kParts>
@@ -417,7 +454,7 @@ void RunPanels(const Problem& p, const Plan& plan) {
                                                 Column<Weights>(p, plan, both ? n + kLanes : n, block)};
       for (int row = 0; row < p.m; row += kTileRows) {
         run_tile(Min(kTileRows, p.m - row), columns, plan.blocks_of(panel), p.x + plan.offset(p.m, panel, row),
-                 row == 0, OutputAt(p, row, n, panel == 0, panel + 1 == plan.num_panels()));
+                 Lines(row / kTileRows, DivideRoundUp(p.m, kTileRows)), OutputAt(p, row, n, panel == 0, panel + 1 == plan.num_panels()));
       }
     }
   }
