@@ -304,7 +304,10 @@ def _check_known(path: tuple[str, ...], where: str) -> str:
     if section is None and key in SECTIONS:
         raise ConfigurationError(f"{where}: {key!r} is a section and must hold {', '.join(SECTIONS[key])}")
     home = next((name for name, fields in SECTIONS.items() if key in fields), None)
-    hint = f"; it belongs in the section {home!r}" if section and home else nearest(key, known)
+    if section and home:
+        hint = f"; it belongs in the section {home!r}"
+    else:
+        hint = nearest(key, known if section else (*known, *SECTIONS))
     raise ConfigurationError(f"{where}: unknown setting {'.'.join(path)!r}{hint}")
 
 

@@ -41,6 +41,14 @@ def test_json_on_standard_output() -> None:
     assert json.loads(run("bench", *QUICK, "--json", "-").stdout)["model"] == "tiny-chat"
 
 
+def test_the_model_may_be_named_either_way() -> None:
+    """As an argument and by `--model`, but not two of them."""
+    assert "no model is named 'nosuch'" in run("bench", "--model", "nosuch").stderr
+    assert "no model is named 'nosuch'" in run("chat", "-m", "nosuch", stdin="hello").stderr
+    both = run("bench", "nosuch", "--model", "tiny-chat")
+    assert (both.returncode, "two models are named" in " ".join(both.stderr.split())) == (2, True)
+
+
 def test_lengths_are_cut_to_the_context() -> None:
     """A prompt that is longer than the model's context is made to fit."""
     figures = json.loads(run("bench", "-r", "1", "--prompt", "100000", "--tokens", "4", "--json", "-").stdout)

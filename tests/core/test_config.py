@@ -120,7 +120,9 @@ def test_wrong_values_in_code_are_errors(values: dict[str, object]) -> None:
 
 
 def test_a_typing_error_is_answered_with_the_nearest_name() -> None:
-    """An unknown key names the setting it resembles."""
+    """An unknown key names the setting, or the section, that it resembles."""
+    with pytest.raises(ConfigurationError, match="did you mean 'generation'"):
+        LLMConfig.load(None, {"generatoin": {"default_top_k": 3}})
     with pytest.raises(ConfigurationError, match="default_model"):
         LLMConfig(defualt_model="x")
 

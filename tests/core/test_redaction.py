@@ -105,6 +105,17 @@ def test_a_short_key_is_known_by_what_announces_it(text: str) -> None:
     assert redact("nonesuch key: nonesuch") == "nonesuch key: nonesuch"
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["sk-" + "a1B2" * 8, "sk-ant-api03-" + "x_Y-" * 20, "AIza" + "Sy0_" * 9, "hf_" + "aBcD" * 9, "gsk_" + "0aZ9" * 12],
+)
+def test_what_looks_like_a_key_of_a_provider_is_taken_out(key: str) -> None:
+    """Also keys that nobody told us of, as the error of a plugin or a server may hold one."""
+    assert redact(f"wrong key {key}, or none") == "wrong key ***, or none"
+    for word in ("sk-learn", "risk-" + "a" * 30, "hf_transfer", "gsk_short"):
+        assert redact(word) == word
+
+
 def test_a_key_that_begins_with_another() -> None:
     """The longer one is hidden whole."""
     remember("sk-abcdef")

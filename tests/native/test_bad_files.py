@@ -62,6 +62,32 @@ def test_empty_and_foreign_files(tmp_path: Path) -> None:
         refused(tmp_path / name, word)
 
 
+def test_a_wrong_beginning_is_named(tmp_path: Path) -> None:
+    """A file that is not what its name says is described by how it begins."""
+    for name, kind in (("a.gguf", "GGUF"), ("a.sbs", "SBS")):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 and so on")
+        refused(tmp_path / name, f"no {kind} file: it begins with b'PK")
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 9460176\n"
+
+
+@pytest.mark.parametrize(("content", "word"), [(LFS_POINTER, "git lfs pull"), (b"\n<!DOCTYPE html><html>", "web page")])
+def test_what_a_download_left_in_the_place_of_a_file(
+    hf_folder: Callable[..., Path], tmp_path: Path, content: bytes, word: str
+) -> None:
+    """Pointers of Git LFS and web pages are told for what they are, in weights and configs."""
+    folder = hf_folder()
+    for name in ("model.safetensors", "config.json"):
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(content)
+        refused(folder, word)
+        (folder / name).write_bytes(whole)
+    for name in ("a.gguf", "a.sbs"):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, word)
+
+
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A named pipe is refused at once instead of being read for ever."""
     os.mkfifo(tmp_path / "model.sbs")

@@ -16,7 +16,7 @@ from rich.table import Table
 from ..errors import InvalidRequestError
 from .app import app
 from .common import note, open_framework
-from .options import ConfigOption, ModelArgument
+from .options import ConfigOption, ModelArgument, ModelOption, one_model
 
 if TYPE_CHECKING:
     from ..bench import BenchResult, Progress
@@ -28,6 +28,7 @@ STEPS = 3  # of a round, see `run_bench`
 @app.command()
 def bench(
     model: ModelArgument = None,
+    model_option: ModelOption = None,
     rounds: Annotated[int, typer.Option("--rounds", "-r", min=1, help="Figures are medians over so many.")] = 5,
     prompt_tokens: Annotated[int, typer.Option("--prompt", min=1, help="Tokens of the long prompt, about.")] = 512,
     output_tokens: Annotated[int, typer.Option("--tokens", min=2, help="Tokens of each answer, at most.")] = 64,
@@ -41,6 +42,7 @@ def bench(
     from .. import sync
     from ..bench import check_plot, draw, run_bench
 
+    model = one_model(model, model_option)
     if plot is not None:
         check_plot(plot)
     if json_file is not None and str(json_file) != "-" and not json_file.parent.is_dir():
@@ -93,9 +95,7 @@ def _print(result: BenchResult) -> None:
     if not sys.stdout.isatty():
         typer.echo(title)
         for row in rows:
-            typer.echo(
-                "  ".join(f"{cell:<{width}}" for cell, width in zip(row, (12, 10, 10, 10, 8), strict=True)).rstrip()
-            )
+            typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, WIDTHS, strict=True)).rstrip())
         return
     table = Table(box=None, header_style="bold", pad_edge=False, title=title, title_justify="left")
     table.add_column("metric")

@@ -18,7 +18,7 @@ from .app import app
 from .common import describe, messages_of, open_framework, print_stream, read_prompt
 from .interrupts import Interrupts
 from .line_editor import LineEditor, history_path
-from .options import ConfigOption, MaxTokens, ModelArgument, Seed, System, Temperature
+from .options import ConfigOption, MaxTokens, ModelArgument, ModelOption, Seed, System, Temperature, one_model
 
 if TYPE_CHECKING:
     from ..framework import LLMFramework
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @app.command()
 def chat(
     model: ModelArgument = None,
+    model_option: ModelOption = None,
     system: System = None,
     max_tokens: MaxTokens = None,
     temperature: Temperature = None,
@@ -38,6 +39,7 @@ def chat(
     config: ConfigOption = None,
 ) -> None:
     """Talk to a model. Piped input is answered once. In a chat, /help lists the commands; Ctrl-C stops an answer."""
+    model = one_model(model, model_option)
     options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     with open_framework(config) as framework:
         if not sys.stdin.isatty():

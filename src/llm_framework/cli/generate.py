@@ -81,8 +81,10 @@ def generate(
 def _read_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidRequestError(f"cannot read the JSON schema {path}: {error}") from error
+    except OSError as error:
+        raise InvalidRequestError(f"the JSON schema {path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidRequestError(f"{path} is not JSON: {error}") from None
     if not isinstance(schema, dict):
         raise InvalidRequestError(f"{path} holds no JSON schema: it must be an object")
     return schema

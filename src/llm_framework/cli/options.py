@@ -31,3 +31,10 @@ Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives th
 System = Annotated[str | None, typer.Option("--system", "-s", help="System prompt.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", help="Seconds for one answer, retries included.")]
+
+
+def one_model(argument: str | None, option: str | None) -> str | None:
+    """The model of a command that takes its name with and without `--model`."""
+    if argument is not None and option is not None and argument != option:
+        raise typer.BadParameter(f"two models are named, {argument!r} and {option!r}; give one")
+    return argument if argument is not None else option

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..native.formats import ModelFile, TensorView
     from ..native.formats.gguf import GgufMetadata
 
-DESCRIPTION_VERSION = 1  # another number makes what is cached void: raise it where the same file is described otherwise
+DESCRIPTION_VERSION = 2  # another number makes what is cached void: raise it where the same file is described otherwise
 GIB = 2**30
 RUNTIME_OVERHEAD = 1.2  # weights take their own size; caches and scratch space come on top
 

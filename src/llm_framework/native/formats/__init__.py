@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .model_file import FormatName, ModelFile
-from .view import TensorView, checked_size, fault
+from .view import STAND_IN_BYTES, TensorView, check_is_itself, checked_size, fault
 
 __all__ = ["FormatName", "ModelFile", "ModelHeader", "TensorView", "header_of", "inspect_model", "open_model_file"]
 
@@ -98,7 +98,13 @@ def _open_file(path: Path, config: Mapping[str, Any] | None) -> ModelFile:
         return open_gguf(path, config)
     if path.suffix == ".safetensors":
         return open_folder(path.parent, config, weights=path)
-    what = "is empty" if not start else "is neither an .sbs, a .gguf nor a .safetensors file"
+    if not start:
+        raise fault(path, "this file is empty")
+    kinds = {".gguf": "GGUF", ".sbs": "SBS"}
+    if path.suffix.lower() in kinds:
+        kind = kinds[path.suffix.lower()]
+        raise fault(path, f"this is no {kind} file: it begins with {start[:4]!r}, and one begins with {kind!r}")
+    what = "is neither an .sbs, a .gguf nor a .safetensors file"
     raise fault(path, f"this file {what}; a Hugging Face model is opened by its folder")
 
 
@@ -106,6 +112,8 @@ def _first_bytes(path: Path) -> bytes:
     checked_size(path, "model file")
     try:
         with open(path, "rb") as file:
-            return file.read(16)
+            start = file.read(STAND_IN_BYTES)
     except OSError as error:
         raise fault(path, f"this file cannot be read ({error.strerror})") from None
+    check_is_itself(path, start)
+    return start

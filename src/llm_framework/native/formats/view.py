@@ -68,6 +68,26 @@ def fault(path: Path, what: str) -> ModelLoadError:
     return ModelLoadError(f"{path}: {what}", path=str(path))
 
 
+# What downloads leave in a file's place, by how it begins.
+_WEB_PAGE = "is a web page: the download was answered by one, perhaps because it asks to log in"
+_STAND_INS = {
+    b"version https://git-lfs": "is a Git LFS pointer, which only names the file: fetch the file itself, by `git lfs "
+    "pull` in its folder or `llm-framework models pull`",
+    b"<!doctype html": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+}
+STAND_IN_BYTES = max(map(len, _STAND_INS))
+
+
+def check_is_itself(path: Path, start: bytes) -> None:
+    """Raises `ModelLoadError` where the file, which begins with `start` (`STAND_IN_BYTES` suffice), holds what a
+    download left in its place."""
+    start = start[:STAND_IN_BYTES].lstrip().lower()
+    what = next((what for begin, what in _STAND_INS.items() if start.startswith(begin)), None)
+    if what is not None:
+        raise fault(path, f"this file {what}")
+
+
 def checked_size(path: Path, what: str = "file") -> int:
     """The size in bytes of a regular file. Raises `ModelLoadError` for anything else (a folder, a pipe, nothing)."""
     try:
@@ -90,7 +110,14 @@ def map_file(path: Path) -> tuple[mmap.mmap | None, memoryview]:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError) as error:
         raise fault(path, f"this file cannot be read ({_reason(error)})") from None
-    return mapped, memoryview(mapped)
+    view = memoryview(mapped)
+    try:
+        check_is_itself(path, bytes(view[:STAND_IN_BYTES]))
+    except ModelLoadError:
+        view.release()
+        mapped.close()
+        raise
+    return mapped, view
 
 
 def read_bytes(path: Path, limit: int, what: str) -> bytes:
@@ -100,9 +127,11 @@ def read_bytes(path: Path, limit: int, what: str) -> bytes:
         raise fault(path, f"this {what} has {size} bytes; more than {limit} are not believable")
     try:
         with open(path, "rb") as file:
-            return file.read(size)  # Python allocates as much as it is asked to read
+            data = file.read(size)  # Python allocates as much as it is asked to read
     except OSError as error:
         raise fault(path, f"this {what} cannot be read ({_reason(error)})") from None
+    check_is_itself(path, data)
+    return data
 
 
 def _reason(error: Exception) -> str:
