@@ -45,7 +45,8 @@ def _wider(groups: list[tuple[list[str], str]]) -> list[tuple[list[str], str]]:
 
 GREET, FRAMEWORK, FIELD = _table(D.GREET), _table(D.FRAMEWORK), _wider(_table(D.FIELD))
 IDENTITY = next(i for i, (q, _) in enumerate(GREET) if "Who are you" in q)
-_LEAD = ["", "", "", "", "", "", "", "Hi, ", "Hey, ", "Please tell me: ", "I have a question. ", "Hello! ", "One question: ", "ok, ", "So, ", "Can you tell me: ", "Quick question: "]
+_LEAD = ["", "", "", "", "", "", "", "Hi, ", "Hey, ", "Please tell me: ", "I have a question. ", "Hello! ", "One question: ", "ok, ", "So, ", "Can you tell me: ", "Quick question: ",
+         "Hello, ", "Hello, ", "Hi! ", "Hi there, ", "Hey! ", "Good morning, ", "Good evening. "]
 _TAILS = [" in one sentence", " in short", " briefly", " please", ", please", " exactly", " for me"]
 _MARKS = ["", "?", "?", "?", "?", ".", "!", "??", " ?"]
 
@@ -75,8 +76,9 @@ def _spoken(w: Words, q: str) -> str:
     if len(q) > 12 and w.chance(.05):
         q += w.one(_TAILS)
     q += w.one(_MARKS) if question else w.one(("", "", ".", "!", "?", ""))
-    if len(q) > 12 and question and w.chance(.25):
-        q = w.one(_LEAD) + q
+    if len(q) > 6 and question and w.chance(.3):
+        lead = w.one(_LEAD)
+        q = (lead.lower() if q.islower() else lead) + (q[0].lower() + q[1:] if w.chance(.5) and "I" not in q.split() else q)
     return q
 
 
