@@ -14,7 +14,7 @@ from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
-from pydantic import ConfigDict, Field, SecretStr, field_serializer, model_validator
+from pydantic import Field, model_validator
 from typing_extensions import Self
 
 from llm_framework import adapters
@@ -22,13 +22,13 @@ from llm_framework._version import __version__
 from llm_framework.errors import InvalidRequestError, StructuredOutputError, UnsupportedFeatureError
 from llm_framework.redaction import redact_value
 from llm_framework.registry import find_well_known
-from llm_framework.secrets import remember_settings
 from llm_framework.sync import run
 from llm_framework.types import Chunk, InferenceRequest, InferenceResponse, Message, ThinkingLevel
 
 from . import messages as translate
 from . import tools as translate_tools
 from .errors import translated_errors
+from .named_model import NamedModel
 from .structured import StructuredOutputModel
 
 # Fields that are options of a call; the rest of the model's fields say who answers it.
@@ -46,7 +46,7 @@ class _Call(NamedTuple):
     number: int
 
 
-class FrameworkChatModel(StructuredOutputModel):
+class FrameworkChatModel(NamedModel, StructuredOutputModel):
     """A chat model that llm-framework runs: a local Gemma model on this machine, or one at a provider.
 
     `model` is a registry name, `provider:model`, or a well-known cloud name; None takes the configured default, else
@@ -60,8 +60,6 @@ class FrameworkChatModel(StructuredOutputModel):
         print(model.invoke("What is the capital of France?").text)
     """
 
-    model: str | None = None
-    """The model's name."""
     temperature: float | None = None
     """0 always takes the likeliest token."""
     max_tokens: int | None = None
@@ -95,30 +93,14 @@ class FrameworkChatModel(StructuredOutputModel):
     a seed is given: each answer has a seed of its own then, and draws what it draws alone."""
     streaming: bool = False
     """Whether `invoke` streams too, so that callbacks see each token."""
-    api_key: SecretStr | None = Field(default=None, repr=False)
-    """The key for the provider that `model` names. None takes the framework's configuration."""
-    base_url: str | None = None
-    """Where that provider is; without a prefix in `model`, an OpenAI-compatible endpoint."""
-    framework: Any = Field(default=None, exclude=True, repr=False)
-    """The `LLMFramework` that answers; None takes the one that the process shares."""
 
-    # An option that is misspelt should not be silently without effect.
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    # Not inherited from the first of the bases, for the last one wins.
+    model_config = NamedModel.model_config
 
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         """See the fields for the keywords. `model_name` is taken as another name of `model`."""
         name = kwargs.pop("model_name", None) if model is None else model
         super().__init__(**{"model": name, **kwargs})
-
-    @classmethod
-    def from_framework(cls, framework: Any, model: str | None = None, **kwargs: Any) -> Self:
-        """A chat model answered by this `LLMFramework`, with its configuration, plugins and statistics."""
-        return cls(model, framework=framework, **kwargs)
-
-    @model_validator(mode="after")
-    def _hide_secrets(self) -> Self:
-        remember_settings({"api_key": self.api_key, "base_url": self.base_url})
-        return self
 
     @model_validator(mode="after")
     def _add_package_version(self) -> Self:
@@ -149,10 +131,6 @@ class FrameworkChatModel(StructuredOutputModel):
         """What `dumps` and traces hold of it: no password that stands in the URL either."""
         written: Any = super().to_json()
         return {**written, "kwargs": redact_value(written["kwargs"])} if "kwargs" in written else written
-
-    @field_serializer("base_url")
-    def _url_without_password(self, url: str | None) -> str | None:
-        return redact_value(url)
 
     @property
     def lc_secrets(self) -> dict[str, str]:
@@ -188,23 +166,6 @@ class FrameworkChatModel(StructuredOutputModel):
             return text
         framework, _ = self._resolve()
         return f"{text}---{framework.default_model_name()}"
-
-    # ------------------------------------------------------------------------------------------------- copy, pickle
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        memo = {} if memo is None else memo
-        if self.framework is not None:
-            memo[id(self.framework)] = self.framework  # copies share it: it holds models and connections
-        return super().__deepcopy__(memo)
-
-    def __getstate__(self) -> dict[Any, Any]:
-        # A framework holds threads and connections; in another process the shared one answers, with the key that it
-        # finds there: a file or a queue is no place for one.
-        state = super().__getstate__()
-        return {**state, "__dict__": {**state["__dict__"], "framework": None, "api_key": None}}
-
-    def __repr_args__(self) -> Any:
-        for name, value in super().__repr_args__():
-            yield name, redact_value(value)  # a URL may hold a password
 
     # ------------------------------------------------------------------------------------------------- answers
     def _generate(
@@ -293,10 +254,6 @@ class FrameworkChatModel(StructuredOutputModel):
         if not isinstance(number, int) or number < 1:
             raise InvalidRequestError(f"n is {number!r}; it is how many answers to give, at least 1")
         return _Call(framework, translate.to_framework(messages), {"model_name": name, **given}, one_tool_call, number)
-
-    def _resolve(self, model: str | None = None) -> tuple[Any, str | None]:
-        key = self.api_key.get_secret_value() if self.api_key else None
-        return adapters.resolve(model or self.model, api_key=key, base_url=self.base_url, framework=self.framework)
 
     # ------------------------------------------------------------------------------------------------- counting
     def get_token_ids(self, text: str) -> list[int]:
