@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_framework.config import SECTIONS
-from llm_framework.config_schema import file_schema
+from llm_framework.config.schema import file_schema
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "configuration.md"

@@ -66,7 +66,7 @@ def path(config: ConfigOption = None) -> None:
 @config_app.command("schema")
 def schema() -> None:
     """Print the JSON schema of the configuration file, for editors."""
-    from ..config_schema import file_schema
+    from ..config.schema import file_schema
 
     typer.echo(json.dumps(file_schema(), indent=2))
 

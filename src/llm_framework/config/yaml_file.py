@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 Lines = dict[tuple[str, ...], int]
 """Key paths (("generation", "default_top_k"); items of lists by their number) and their lines, counted from 1."""

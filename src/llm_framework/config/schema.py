@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .config import SECTIONS, Credentials, LLMConfig
+from .settings import SECTIONS, Credentials, LLMConfig
 
 _TITLE = "llm-framework's configuration file"
 

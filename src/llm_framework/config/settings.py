@@ -25,11 +25,11 @@ from pydantic import (
     model_serializer,
 )
 
-from . import secrets
-from .config_settings import MAY_HOLD_SECRETS, Setting, explain, nearest
-from .errors import ConfigurationError
-from .logs import get_logger
-from .redaction import redact_value
+from .. import secrets
+from ..errors import ConfigurationError
+from ..logs import get_logger
+from ..redaction import redact_value
+from .origins import MAY_HOLD_SECRETS, Setting, explain, nearest
 from .yaml_file import read_yaml
 
 logger = get_logger(__name__)

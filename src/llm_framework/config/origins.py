@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import ConfigurationError
+from ..errors import ConfigurationError
 
 MAY_HOLD_SECRETS = ("api_credentials", "plugins")  # fields whose values no error repeats
 
