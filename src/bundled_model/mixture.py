@@ -13,7 +13,7 @@ Sample = dict[str, Any]
 Skill = Callable[[Words], Sample]
 
 # shares of the modules; within a module its own WEIGHTS count, else the skills named below, all others alike
-MODULES: dict[str, float] = {"tools": 34, "extraction": 24, "passages": 25, "talk": 4, "structured": 16, "react": 5, "related": 2}
+MODULES: dict[str, float] = {"tools": 30, "extraction": 28, "passages": 25, "talk": 5, "structured": 18, "react": 5, "related": 1.5}
 SHARES: dict[str, float] = {"tool": 4, "choice": 1.5, "drill": 4.5, "parallel": .5, "sequence": .5, "no_tool": .25}
 
 
