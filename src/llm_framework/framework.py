@@ -28,7 +28,7 @@ from .engine import CallOptions, InferenceEngine
 from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
 from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
-from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools
+from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools, check_options
 from .logs import get_logger
 from .plugins import PluginManager
 from .registry import ModelInfo, ModelRegistry, ModelType
@@ -345,6 +345,7 @@ class _Call:
 
     def __init__(self, prompt: Prompt, options: dict[str, Any], *, streaming: bool = True) -> None:
         self.streaming = streaming
+        check_options(options)
         given = {name: options.pop(name) for name in _GENERATION_FIELDS & set(options)}
         config = options.pop("config", None) or GenerationConfig()
         self.config = replace(config, **{name: value for name, value in given.items() if value is not None})

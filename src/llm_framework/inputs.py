@@ -68,6 +68,33 @@ Prompt = Union[str, Message, Sequence[Union[Message, Mapping[str, Any]]]]
 Tool = Union[ToolSpec, Mapping[str, Any], Callable[..., Any]]
 
 
+# Options that say how a call is made. Those that say how to generate are checked by `GenerationConfig`.
+_KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "model_name": ("a model's name", lambda value: isinstance(value, str)),
+    "request_id": ("a text", lambda value: isinstance(value, str)),
+    "config": ("a GenerationConfig", lambda value: isinstance(value, GenerationConfig)),
+    "tools": ("a list of tools", lambda value: isinstance(value, Sequence) and not isinstance(value, str)),
+    "tool_choice": ('"auto", "none", "any" or a tool\'s name', lambda value: isinstance(value, str)),
+    "max_retries": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
+    "fallbacks": ("a list of models' names", lambda value: _is_list_of_texts(value)),
+    "strict_parameters": ("true or false", lambda value: isinstance(value, bool)),
+    "metadata": ("a mapping", lambda value: isinstance(value, Mapping)),
+}
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Raises `InvalidRequestError` for an option of a call that is of the wrong kind; None leaves any of them open."""
+    for name, (wanted, fits) in _KINDS.items():
+        value = options.get(name)
+        if value is not None and not fits(value):
+            raise InvalidRequestError(f"{name} must be {wanted}, not {value!r:.60}")
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_list and all(isinstance(item, str) and item for item in value)
+
+
 # ---------------------------------------------------------------------------------------------------------- messages
 def as_messages(prompt: Prompt) -> tuple[Message, ...]:
     """Messages from a text, a message, or a list of messages and `{"role", "content"}` dicts (as OpenAI writes them,
@@ -249,8 +276,9 @@ def _from_type(form: Any) -> ResponseFormat:
     try:
         schema = TypeAdapter(form).json_schema()
     except (PydanticUserError, TypeError) as error:
-        message = f"response_format is a pydantic class, a JSON schema or a regular expression, not {form!r}: {error}"
-        raise InvalidRequestError(message) from None
+        message = f"response_format is a pydantic class, a JSON schema or a regular expression, not {form!r:.60}"
+        reason = str(error).splitlines()[0] if isinstance(form, type) else ""
+        raise InvalidRequestError(f"{message}: {reason}" if reason else message) from None
     return ResponseFormat(schema=schema, name=_schema_name(getattr(form, "__name__", None)), python_type=form)
 
 

@@ -239,6 +239,8 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         stop: Any = self.stop or ()
+        if not isinstance(stop, (str, list, tuple, set, frozenset)):
+            raise InvalidRequestError(f"stop must be a text or a list of texts, not {stop!r:.60}")
         object.__setattr__(self, "stop", (stop,) if isinstance(stop, str) else tuple(stop))
         for text in self.stop:
             if not isinstance(text, str) or not text:
@@ -251,6 +253,18 @@ class GenerationConfig:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise InvalidRequestError(f"{name} must be an integer, not {value!r}")
         self._check_ends()
+        self._check_biases()
+
+    def _check_biases(self) -> None:
+        biases: Any = self.logit_bias
+        if biases is not None and not isinstance(biases, Mapping):
+            raise InvalidRequestError(f"logit_bias must map token ids to numbers, not be {biases!r:.60}")
+        for token, bias in (biases or {}).items():
+            if isinstance(token, bool) or not isinstance(token, int):
+                raise InvalidRequestError(f"logit_bias must have token ids (whole numbers) for keys, not {token!r:.60}")
+            is_number = isinstance(bias, (int, float)) and not isinstance(bias, bool)
+            if not is_number or not bias < math.inf:  # minus infinity forbids the token
+                raise InvalidRequestError(f"logit_bias of the token {token} must be a number, not {bias!r:.60}")
 
     def _check_ends(self) -> None:
         if self.ignore_eos not in (None, True, False):

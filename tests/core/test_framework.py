@@ -119,6 +119,25 @@ async def test_wrong_options_are_errors(
         await framework.generate_text("hi", **options)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("stop", [5, ["a", 5], [""]]), ("fallbacks", [5, "m", [5], [""]]), ("metadata", [5]), ("request_id", [5]),
+        ("tools", [5, "f", [5]]), ("tool_choice", [5]), ("max_retries", ["2", -1, 1.5, True]), ("config", [5, {}]),
+        ("strict_parameters", ["no", 1]), ("response_format", [5, []]), ("model_name", [5]), ("seed", [1.5, "a"]),
+        ("logit_bias", [5, {"a": 1}, {1: "b"}, {1: float("nan")}, {1: float("inf")}, {True: 1}]),
+    ],
+)  # fmt: skip
+async def test_options_of_a_wrong_kind_are_named(framework: LLMFramework, name: str, values: list[Any]) -> None:
+    """The error says which option it is, in one line."""
+    for value in values:
+        with pytest.raises(
+            InvalidRequestError, match="a tool is" if value == [5] and name == "tools" else name
+        ) as caught:
+            await framework.generate_text("hi", **{name: value})
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("prompt", ["", [], [{"role": "system", "content": "x"}], None])
 async def test_empty_prompts_are_errors(framework: LLMFramework, prompt: Any) -> None:
     """A prompt without content is refused."""

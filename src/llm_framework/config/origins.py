@@ -59,5 +59,6 @@ def _fault(name: str, details: list[ErrorDetails]) -> str:
 
 def nearest(name: str, known: Mapping[str, Any] | tuple[str, ...]) -> str:
     """What to add to "no such name": the known one that comes closest, where one does."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    by_short_name = {item.removeprefix("default_"): item for item in known}
+    near = difflib.get_close_matches(name, [*known, *by_short_name], n=1)
+    return f"; did you mean {by_short_name.get(near[0], near[0])!r}?" if near else ""

@@ -419,6 +419,15 @@ def _shortest_call(tools: Sequence[ToolSpec]) -> str | None:
 def _matcher(tokenizer: Any, source: str, feature: str) -> Any:
     made = matcher(tokenizer, source)
     if made.is_error():
-        reason = " ".join(made.get_error().split())
-        raise UnsupportedFeatureError(f"{feature} cannot be enforced: {reason[:300]}", feature=feature)
+        raise UnsupportedFeatureError(f"{feature} cannot be enforced: {_reason(made.get_error())}", feature=feature)
     return made
+
+
+_SCHEMA_FAULT = re.compile(r"failed to compile JSON schema: (.*?)(?: \d+ \| |$)")
+
+
+def _reason(error: str) -> str:
+    """llguidance's words; of a schema's fault without the grammar that we wrote around the schema."""
+    text = " ".join(error.split())
+    match = _SCHEMA_FAULT.search(text)
+    return match.group(1) if match else text[:300]

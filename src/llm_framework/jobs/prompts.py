@@ -17,25 +17,21 @@ InputFormat = Literal["auto", "jsonl", "text"]
 INPUT_FORMATS: tuple[str, ...] = ("auto", "jsonl", "text")
 
 _CONFIG_FIELDS = frozenset(item.name for item in fields(GenerationConfig))
-# Of these the request itself does not say what is wrong with them, or not so that it names them.
+# Of these the framework does not say what is wrong with them, or not by the names that they have here.
 _KINDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "prompt": ("a string", lambda value: isinstance(value, str)),
     "messages": ("a list of messages", lambda value: isinstance(value, list)),
     "system": ("a string", lambda value: isinstance(value, str)),
     "model": ("a string", lambda value: isinstance(value, str)),
-    "timeout": ("a number of seconds", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool)),
     "schema": ("a JSON schema (an object)", lambda value: isinstance(value, dict)),
     "response_format": ("a JSON schema or a regular expression", lambda value: isinstance(value, (dict, str))),
-    "tools": ("a list of tools", lambda value: isinstance(value, list)),
-    "tool_choice": ("a string", lambda value: isinstance(value, str)),
-    "max_retries": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
-    "fallbacks": ("a list of model names", lambda value: _is_list_of_strings(value)),
-    "strict_parameters": ("true or false", lambda value: isinstance(value, bool)),
-    "metadata": ("an object", lambda value: isinstance(value, dict)),
     "logit_bias": ("an object of token ids and numbers", lambda value: isinstance(value, dict)),
 }
 _NAMES_HERE = {"model": "model_name", "schema": "response_format"}
-KEYS = frozenset({"id", *_KINDS, *_CONFIG_FIELDS})
+_OF_A_CALL = (
+    "timeout", "tools", "tool_choice", "max_retries", "fallbacks", "strict_parameters", "metadata",
+)  # fmt: skip
+KEYS = frozenset({"id", *_KINDS, *_CONFIG_FIELDS, *_OF_A_CALL})
 
 
 def format_of(path: str, given: str) -> str:
@@ -141,10 +137,6 @@ def options_of(document: Mapping[str, Any]) -> dict[str, Any]:
 def _check_kind(name: str, value: Any) -> None:
     if name in _KINDS and not _KINDS[name][1](value):
         raise InvalidRequestError(f"{name} must be {_KINDS[name][0]}, not {value!r:.60}")
-
-
-def _is_list_of_strings(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _token_ids(biases: Mapping[str, Any]) -> dict[int, Any]:
