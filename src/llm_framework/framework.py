@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import fields, replace
 from functools import partial
@@ -27,11 +27,11 @@ from .embedding import EmbeddingRequest, EmbeddingTask, as_texts
 from .engine import CallOptions, InferenceEngine
 from .engine.batch import gather_in_order
 from .engine.limiter import Limiter
-from .errors import InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
+from .errors import ConfigurationError, InvalidRequestError, ModelNotFoundError, UnsupportedFeatureError
 from .inputs import GenerateOptions, Prompt, as_messages, as_response_format, as_tools, check_options
 from .logs import get_logger
 from .plugins import PluginManager
-from .registry import ModelInfo, ModelRegistry, ModelType
+from .registry import ModelInfo, ModelRegistry, ModelType, selected
 from .types import Chunk, GenerationConfig, InferenceRequest, InferenceResponse, Usage
 
 if TYPE_CHECKING:
@@ -193,6 +193,9 @@ class LLMFramework:
         """
         if isinstance(prompts, str):
             raise InvalidRequestError("generate_batch takes a list of prompts; for a single one use generate_text")
+        if not isinstance(prompts, Iterable):
+            raise InvalidRequestError(f"generate_batch takes a list of prompts, not {type(prompts).__name__}")
+        check_options(options)
         options["tools"] = as_tools(options.get("tools"))  # once for all: making schemas takes time
         options["response_format"] = as_response_format(options.get("response_format"))
         if not return_exceptions:  # what is wrong in any of them is told before the first one runs
@@ -292,14 +295,7 @@ class LLMFramework:
                 continue
             if info is not None:
                 models.setdefault(info.name, info)
-        wanted = ModelType(model_type) if model_type is not None else None
-        return [
-            info
-            for _, info in sorted(models.items())
-            if (not local_only or info.is_local)
-            and wanted in (None, info.model_type)
-            and backend_type in (None, info.backend_type)
-        ]
+        return selected(models.values(), local_only, model_type, backend_type)
 
     def get_model_info(self, name: str) -> ModelInfo:
         """What is known of a model. Raises `ModelNotFoundError` with the nearest names."""
@@ -429,6 +425,10 @@ def _as_config(config: Config) -> LLMConfig:
         return config
     if isinstance(config, Mapping):
         return LLMConfig.load(values=config)
+    if config is not None and not isinstance(config, (str, os.PathLike)):
+        raise ConfigurationError(
+            f"a configuration is an LLMConfig, a mapping or a YAML file's path, not {config!r:.60}"
+        )
     return LLMConfig.load(Path(config) if config is not None else None)
 
 

@@ -120,6 +120,7 @@ class ToolResult:
 
 
 Part = Union[TextPart, ImagePart, DocumentPart, ThinkingPart, ToolCall, ToolResult]
+_PARTS = (TextPart, ImagePart, DocumentPart, ThinkingPart, ToolCall, ToolResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,14 @@ class ToolSpec:
     description: str = ""
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     strict: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidRequestError(f"a tool's name is a text, not {self.name!r:.60}")
+        if not isinstance(self.parameters, Mapping):
+            raise InvalidRequestError(
+                f"parameters of the tool {self.name!r} are a JSON schema (a dict), not {self.parameters!r:.60}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -616,7 +625,13 @@ def text_response(text: str, **fields: Any) -> InferenceResponse:
 def _as_parts(parts: str | Part | Sequence[str | Part]) -> tuple[Part, ...]:
     if isinstance(parts, str) or not isinstance(parts, Sequence):
         parts = (parts,)
-    return tuple(TextPart(part) if isinstance(part, str) else part for part in parts)
+    return tuple(TextPart(part) if isinstance(part, str) else _checked_part(part) for part in parts)
+
+
+def _checked_part(part: Any) -> Part:
+    if not isinstance(part, _PARTS):
+        raise InvalidRequestError(f"a message holds texts and parts such as ImagePart, not {part!r:.60}")
+    return part
 
 
 def _exactly_one_source(part: ImagePart | DocumentPart) -> None:

@@ -8,6 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..errors import InvalidRequestError
+
 # A backend of neither kind, a plugin's, is local where the model has a path.
 LOCAL_BACKENDS = frozenset({"native", "transformers", "fake"})
 
@@ -92,3 +94,25 @@ _FIELDS = tuple(item.name for item in fields(ModelInfo))
 
 def _as_set(values: Iterable[str] | str) -> frozenset[str]:
     return frozenset([values] if isinstance(values, str) else values or ())
+
+
+def selected(
+    infos: Iterable[ModelInfo],
+    local_only: bool | None = None,
+    model_type: ModelType | str | None = None,
+    backend_type: str | None = None,
+) -> list[ModelInfo]:
+    """Those that are as each argument says that is given, sorted by name. Raises `InvalidRequestError` for a type that
+    is none."""
+    try:
+        wanted = ModelType(model_type) if model_type is not None else None
+    except ValueError:
+        known = ", ".join(member.value for member in ModelType)
+        raise InvalidRequestError(f"no model type is named {model_type!r}; there are {known}") from None
+    return [
+        info
+        for info in sorted(infos, key=lambda info: info.name)
+        if (not local_only or info.is_local)
+        and wanted in (None, info.model_type)
+        and backend_type in (None, info.backend_type)
+    ]

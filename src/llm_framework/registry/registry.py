@@ -17,7 +17,7 @@ from ..errors import ModelNotFoundError
 from ..logs import get_logger
 from . import description, discovery, google_models, naming, openai_models
 from .cache import Contents, Entry, RegistryCache
-from .model_info import ModelInfo, ModelType
+from .model_info import ModelInfo, ModelType, selected
 
 __all__ = ["BUNDLED_MODEL", "ModelInfo", "ModelRegistry", "ModelType"]
 
@@ -216,14 +216,7 @@ class ModelRegistry:
             self._load()
             registered = {name: _with_fault(info) for name, info in self._registered.items()}
             models = {BUNDLED_MODEL: self._bundled(), **self._discovered, **registered}
-        wanted_type = ModelType(model_type) if model_type is not None else None
-        return [
-            info
-            for _, info in sorted(models.items())
-            if (not local_only or info.is_local)
-            and wanted_type in (None, info.model_type)
-            and backend_type in (None, info.backend_type)
-        ]
+        return selected(models.values(), local_only, model_type, backend_type)
 
     def best_chat_model(self, memory_limit_gb: float | None = None) -> ModelInfo:
         """The largest usable chat model found on disk that fits into the limit, else the bundled one."""
