@@ -16,8 +16,8 @@ import pytest
 
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import open_model
-from llm_framework.native.formats import inspect_model
 from llm_framework.native.formats.safetensors import read_file
+from llm_framework.native.header import inspect_model
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from native.gguf_files import array, container, entry, info, text, write_model
 
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import open_model
-from llm_framework.native.formats import inspect_model
 from llm_framework.native.formats.gguf import read_gguf
+from llm_framework.native.header import inspect_model
 
 pytest.importorskip("gguf")
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from llm_framework.errors import ModelLoadError
 from llm_framework.native.config import config_from_hf, read_config
-from llm_framework.native.formats import inspect_model, open_model_file
+from llm_framework.native.formats import open_model_file
+from llm_framework.native.header import inspect_model
 from llm_framework.native.model import open_model
 from llm_framework.native.names import engine_tensors
 

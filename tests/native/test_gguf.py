@@ -17,8 +17,9 @@ from llm_framework import LLMFramework
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import open_model
 from llm_framework.native.config import read_config
-from llm_framework.native.formats import inspect_model, open_model_file
+from llm_framework.native.formats import open_model_file
 from llm_framework.native.formats.gguf import GGML_TYPES, read_gguf
+from llm_framework.native.header import inspect_model
 from llm_framework.registry import ModelRegistry
 from llm_framework.types import ToolSpec
 

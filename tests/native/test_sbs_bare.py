@@ -15,8 +15,9 @@ import pytest
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import open_model
 from llm_framework.native.config import read_config
-from llm_framework.native.formats import inspect_model, open_model_file
+from llm_framework.native.formats import open_model_file
 from llm_framework.native.formats.sbs_bare import _PUBLISHED
+from llm_framework.native.header import inspect_model
 
 LETTERS = {"f32": "F", "bf16": "B", "sfp": "$", "nuq": "2", "i8": "I"}
 SCALED = ("att_ein", "qkv_ein", "gating_ein", "linear_w")

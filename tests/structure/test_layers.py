@@ -30,6 +30,7 @@ LAYERS: list[list[str]] = [
         "native.gemma4_config",
         "native.json_fields",
         "native.names",
+        "native.header",
         "native._native",
     ],
     ["registry"],

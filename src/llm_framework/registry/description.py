@@ -112,8 +112,6 @@ def _undescribed(found: FoundModel, error: str) -> ModelInfo:
 # ---------------------------------------------------------------------------------------------------- for our engine
 def _native_facts(found: FoundModel, file: ModelFile) -> _Facts:
     """Of a model of our engine's families. Raises `ModelLoadError` for what is of none of them."""
-    from ..native.formats import header_of
-
     config = file.hf_config or {}
     facts = _Facts(
         family=str(config.get("model_type") or "unknown"),
@@ -123,12 +121,10 @@ def _native_facts(found: FoundModel, file: ModelFile) -> _Facts:
         context_length=_context_length(config),
         has_tokenizer=file.tokenizer is not None,
     )
-    return _checked(facts, file, header_of)
+    return _checked(facts, file)
 
 
 def _gguf_facts(found: FoundModel, file: ModelFile, metadata: GgufMetadata) -> _Facts:
-    from ..native.formats import header_of
-
     architecture = metadata.text("general.architecture") or "unknown"
     model_type = _type_by_name(found.long_name)
     if f"{architecture}.pooling_type" in metadata or "bert" in architecture or "embedding" in architecture:
@@ -141,11 +137,13 @@ def _gguf_facts(found: FoundModel, file: ModelFile, metadata: GgufMetadata) -> _
         context_length=metadata.integer(f"{architecture}.context_length"),
         has_tokenizer=file.tokenizer is not None,
     )
-    return _checked(facts, file, header_of)
+    return _checked(facts, file)
 
 
-def _checked(facts: _Facts, file: ModelFile, header_of: Any) -> _Facts:
+def _checked(facts: _Facts, file: ModelFile) -> _Facts:
     """What our engine's own reader says, or why it refuses the model."""
+    from ..native.header import header_of
+
     try:
         header = header_of(file)
     except LLMFrameworkError as error:
