@@ -43,7 +43,8 @@ def add_line(kind: SeedKind, key: str, rest: str) -> None:
         kind.asks += [read_template(t, kind.said) for t in alternatives(rest)]
     elif key == "r":
         # results are shown as they stand; braces of JSON are no slots
-        kind.results += [read_template(t) for t in alternatives(rest)]
+        results = [read_template(t) for t in alternatives(rest)]
+        kind.results += [t for t in results if not t.names - {name for name, _ in t.slots}]
 
 
 def faults(kind: SeedKind) -> list[str]:
