@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -32,6 +33,71 @@ def test_prompt_from_standard_input() -> None:
     assert run("generate", "-t", "0", stdin="Hello\n").stdout == expected
     assert run("generate", "-", "-t", "0", stdin="Hello\n").stdout == expected
     assert run("chat", "-t", "0", stdin="Hello\n").stdout == expected
+
+
+def test_piped_text_stands_above_the_prompt(tmp_path: Path) -> None:
+    """What is piped in beside a prompt is asked about, from a pipe and from a file alike."""
+    expected = run("generate", "Ben lives in Rome.\n\nWhere does Ben live?", "-t", "0").stdout
+    assert run("generate", "Where does Ben live?", "-t", "0", stdin="Ben lives in Rome.\n").stdout == expected
+    text = tmp_path / "text.txt"
+    text.write_text("Ben lives in Rome.\n")
+    with text.open() as file:
+        done = subprocess.run(
+            [*COMMAND, "generate", "Where does Ben live?", "-t", "0"],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            timeout=TIMEOUT,
+            check=True,
+        )
+    assert done.stdout.decode() == expected
+
+
+def test_prompts_of_a_loop_are_left_to_it(tmp_path: Path) -> None:
+    """In a shell's loop over the lines of a file, each line is answered: the command does not swallow the others."""
+    lines = tmp_path / "lines.txt"
+    lines.write_text("Hello\nGood bye\nWho are you?\n")
+    loop = 'while read -r line; do "$@" generate "$line" -n 3 --json; done'
+    with lines.open() as file:
+        done = subprocess.run(
+            ["bash", "-c", loop, "loop", *COMMAND], stdin=file, stdout=subprocess.PIPE, timeout=3 * TIMEOUT, check=True
+        )
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_a_pipe_that_says_nothing_is_not_waited_for() -> None:
+    """A prompt is answered although the standard input is a pipe that nobody writes to or closes."""
+    with subprocess.Popen(
+        [*COMMAND, "generate", "Hello", "-n", "3"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert process.wait(TIMEOUT) == 0
+        assert process.stderr is not None
+        assert b"asked alone" in process.stderr.read()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii", "utf-8:surrogateescape"])
+def test_bytes_that_are_no_text(encoding: str) -> None:
+    """Piped bytes that are not of the terminal's encoding are answered as far as they can be read."""
+    command = [*COMMAND, "generate", "-n", "3"]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, input=b"caf\xe9 hello", capture_output=True, env=env, timeout=TIMEOUT, check=True)
+    assert done.stdout.strip()
+
+
+def test_without_a_standard_input() -> None:
+    """A program that was started with a closed standard input answers its prompt, and says where one is missing."""
+
+    def closed(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-c", '"$@" <&-', "closed", *COMMAND, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+    assert closed("generate", "Hello", "-n", "3").stdout.strip()
+    assert "no prompt" in closed("generate").stderr
+    assert "the prompt is empty" in closed("chat").stderr
 
 
 def test_seed_repeats_the_answer() -> None:

@@ -15,10 +15,11 @@ from rich.markup import escape
 from ..errors import InvalidRequestError, LLMFrameworkError, RequestCancelledError
 from . import transcript
 from .app import app
-from .common import describe, messages_of, open_framework, print_stream, read_prompt
+from .common import describe, messages_of, open_framework, print_stream
 from .interrupts import Interrupts
 from .line_editor import LineEditor, history_path
 from .options import ConfigOption, MaxTokens, ModelArgument, ModelOption, Seed, System, Temperature, one_model
+from .standard_input import is_terminal, read_prompt
 
 if TYPE_CHECKING:
     from ..framework import LLMFramework
@@ -42,7 +43,7 @@ def chat(
     model = one_model(model, model_option)
     options: GenerateOptions = {"model_name": model, "max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     with open_framework(config) as framework:
-        if not sys.stdin.isatty():
+        if not is_terminal():
             print_stream(framework.sync.stream(messages_of(system, read_prompt("-")), **options))
             return
         with Interrupts():

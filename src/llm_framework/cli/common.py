@@ -1,4 +1,4 @@
-"""What several commands do: open the framework, read a prompt, show progress and figures."""
+"""What several commands do: open the framework, show progress and figures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-
-from ..errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from ..framework import LLMFramework
@@ -29,14 +27,6 @@ def open_framework(config: Path | None) -> Iterator[LLMFramework]:
 def note(text: str) -> None:
     if sys.stderr.isatty():
         Console(stderr=True).print(f"[dim]{text}[/]")
-
-
-def read_prompt(prompt: str | None) -> str:
-    if prompt is not None and prompt != "-":
-        return prompt
-    if sys.stdin.isatty() and prompt is None:
-        raise InvalidRequestError("no prompt: give one as an argument or pipe it in")
-    return sys.stdin.read().strip()
 
 
 def messages_of(system: str | None, prompt: str) -> list[Message]:

@@ -10,9 +10,10 @@ import typer
 
 from ..errors import InvalidRequestError
 from .app import app
-from .common import messages_of, note, open_framework, print_stream, read_prompt
+from .common import messages_of, note, open_framework, print_stream
 from .generate_file import FileOptions, answer_file
 from .options import ConfigOption, MaxTokens, ModelOption, Seed, System, Temperature, Timeout
+from .standard_input import read_prompt
 
 if TYPE_CHECKING:
     from ..inputs import GenerateOptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -31,6 +32,8 @@ class LineEditor:
         self._complete = complete
         self._history = history
         self._readline = _readline()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")  # a key of another encoding is no reason to end a chat
         if self._readline is not None:
             self._bind(self._readline)
             self._load(self._readline)
