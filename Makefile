@@ -44,7 +44,7 @@ $(VENV)/.test: $(VENV)/.core
 ifdef PROMPT
 export PROMPT
 chat: $(VENV)/.core
-	@$(BIN)/llm-framework generate -- "$$PROMPT"
+	@$(BIN)/llm-framework generate -- "$$PROMPT" </dev/null
 else
 chat: $(VENV)/.core
 	@$(BIN)/llm-framework chat
