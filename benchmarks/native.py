@@ -180,12 +180,14 @@ def measure(cases: Sequence[Case], arguments: argparse.Namespace, console: Conso
             progress.update(task, description=f"{case.shape} {case.format}, {case.threads} threads")
             ours = Engine("native_ours.py", sys.executable)
             theirs = Engine("native_peer.py", arguments.peer_python or sys.executable) if peer else None
+            engines = [engine for engine in (ours, theirs) if engine is not None]
+            for engine in engines:  # "load" means the second and later ones: the first packs and hashes a new file
+                engine.measure(metric="load", path=str(case.path), threads=case.threads)
             for _ in range(arguments.rounds):
                 run_round(case, (ours, theirs), arguments.metric, arguments.tokens, arguments.prompt)
                 progress.advance(task)
-            for engine in (ours, theirs):
-                if engine is not None:
-                    engine.close()
+            for engine in engines:
+                engine.close()
 
 
 def print_rows(rows: Sequence[Row], console: Console) -> None:
