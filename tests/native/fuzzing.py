@@ -204,8 +204,8 @@ def _load(seed: Seed) -> None:
     from llm_framework.native.config import read_config
     from llm_framework.native.formats import open_model_file
     from llm_framework.native.formats.gguf_tokenizer import GgufTokenizer
-    from llm_framework.native.names import engine_tensors
     from llm_framework.native.tokenizer import load_tokenizer
+    from llm_framework.native.weights import engine_tensors
 
     if seed.path.name == "tokenizer.model":
         load_tokenizer(seed.path, seed.path).encode("Hello, wörld")
@@ -235,7 +235,7 @@ def main(arguments: list[str]) -> None:
         import llm_framework.native.formats.safetensors
         import llm_framework.native.formats.sbs
         import llm_framework.native.gguf_config
-        import llm_framework.native.names  # noqa: F401
+        import llm_framework.native.weights  # noqa: F401
     seed = make_seed(arguments[0], Path(tempfile.mkdtemp(dir=_memory_folder())), _makers())
 
     def mutate(data: bytes, max_size: int, number: int) -> bytes:

@@ -21,7 +21,7 @@ from llm_framework.native import _native, open_model
 from llm_framework.native.convert import convert_model
 from llm_framework.native.formats import open_model_file
 from llm_framework.native.formats.encode import sfp_scale, to_bf16, to_sfp
-from llm_framework.native.formats.sbs import read_blobs
+from llm_framework.native.formats.sbs_container import read_blobs
 from llm_framework.native.header import inspect_model
 
 IDS = [2, *range(5, 40)]

@@ -14,11 +14,12 @@ import pytest
 from numpy.typing import NDArray
 
 from llm_framework.errors import ModelLoadError
-from llm_framework.native.config import config_from_hf, read_config
+from llm_framework.native.architecture.hf import config_from_hf
+from llm_framework.native.config import read_config
 from llm_framework.native.formats import open_model_file
 from llm_framework.native.header import inspect_model
 from llm_framework.native.model import open_model
-from llm_framework.native.names import engine_tensors
+from llm_framework.native.weights import engine_tensors
 
 _native = pytest.importorskip("llm_framework.native._native")
 torch = pytest.importorskip("torch")

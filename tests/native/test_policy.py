@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llm_framework.native.generation import Generation
-from llm_framework.native.policy import MIN_PREFILL, PrefillBudget, Slot, plan_step
+from llm_framework.native.generation import Generation, Slot
+from llm_framework.native.policy import MIN_PREFILL, PrefillBudget, plan_step
 
 
 def waiting(num_tokens: int) -> Generation:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from llm_framework.errors import ModelLoadError
-from llm_framework.native.config import config_from_hf, read_config
+from llm_framework.native.architecture.hf import config_from_hf
+from llm_framework.native.config import read_config
 from llm_framework.native.formats import open_model_file
 from llm_framework.native.formats.safetensors import read_file
 from llm_framework.native.header import inspect_model
-from llm_framework.native.names import engine_views
+from llm_framework.native.weights import engine_views
 
 DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "U8": np.uint8, "BOOL": np.bool_}
 

@@ -13,10 +13,11 @@ import pytest
 
 from llm_framework.errors import ModelLoadError
 from llm_framework.native import NativeModel, open_model
-from llm_framework.native.config import config_from_sbs, read_config
+from llm_framework.native.config import read_config
 from llm_framework.native.formats import open_model_file
-from llm_framework.native.formats.sbs import read_sbs_config
+from llm_framework.native.formats.sbs_record import read_sbs_config
 from llm_framework.native.header import inspect_model
+from llm_framework.native.sbs_config import config_from_sbs
 
 NAMES = ["g2_sfp_v1", "g2_nuq", "g3_bf16", "g3_i8"]
 PROMPTS = [1, 2, 4]

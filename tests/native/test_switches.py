@@ -17,9 +17,9 @@ from llm_framework.native._native import Row, Sampler
 from llm_framework.native.config import read_config
 from llm_framework.native.formats import open_model_file
 from llm_framework.native.model import NativeModel, open_model
-from llm_framework.native.names import engine_tensors
 from llm_framework.native.policy import PrefillBudget
 from llm_framework.native.scheduler import Scheduler
+from llm_framework.native.weights import engine_tensors
 from llm_framework.types import GenerationConfig
 
 MAX_TOKENS = 24

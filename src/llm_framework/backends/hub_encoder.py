@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError, UnsupportedFeatureError
 from ..logs import get_logger
 from .embedding_layout import POOLING_MODES, Layout, Normalize, Pooling, read_layout
-from .torch_embedding import TextEncoder
-from .transformers import (
+from .hub_loading import (
     UNKNOWN_CONTEXT,
     checked_folder,
     device_of,
@@ -20,6 +19,7 @@ from .transformers import (
     require_transformers,
     typed_errors,
 )
+from .torch_embedding import TextEncoder
 
 if TYPE_CHECKING:
     from ..registry import ModelInfo

@@ -5,23 +5,34 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..backends.base import ModelBackend
+from ..config import LLMConfig
 from ..embedding import EmbeddingLimits, EmbeddingRequest, EmbeddingResponse, Embeddings
-from ..errors import BadResponseError, LLMFrameworkError
+from ..errors import BadResponseError
+from ..registry.model_info import ModelInfo
 from ..types import Chunk, InferenceRequest, InferenceResponse, Timings, Usage
 from .batch import gather_in_order
-from .running import CallOptions, RunningRequest
-
-if TYPE_CHECKING:
-    from .engine import InferenceEngine
+from .running import CallOptions
 
 VECTORS = "vectors"  # where a response holds them, in its provider_data
+
+
+class Engine(Protocol):
+    """What embedding needs of the engine that it runs on."""
+
+    config: LLMConfig
+
+    def resolve(self, name: str | None) -> ModelInfo: ...
+    def concurrency_of(self, names: Iterable[str | None]) -> int: ...
+    async def embedding_limits(self, request: EmbeddingRequest) -> EmbeddingLimits: ...
+    async def generate_text(
+        self, request: InferenceRequest, *, options: CallOptions | None = None
+    ) -> InferenceResponse: ...
 
 
 def stream_of(backend: ModelBackend, request: InferenceRequest) -> AsyncIterator[Chunk | str]:
@@ -54,9 +65,7 @@ def _checked(vectors: Sequence[Sequence[float]], request: EmbeddingRequest) -> l
     return found
 
 
-async def embed(
-    engine: InferenceEngine, request: EmbeddingRequest, options: CallOptions | None = None
-) -> EmbeddingResponse:
+async def embed(engine: Engine, request: EmbeddingRequest, options: CallOptions | None = None) -> EmbeddingResponse:
     """The vectors of a request's texts; `InferenceEngine.embed` says more."""
     info = engine.resolve(request.model_name)
     if not request.texts:
@@ -67,7 +76,8 @@ async def embed(
     first = {text: position for position, text in reversed(list(enumerate(request.texts)))}
     texts = tuple(dict.fromkeys(request.texts))
     once = replace(request, texts=texts, positions=tuple(first[text] for text in texts))
-    parts = list(_parts(once, await _limits(engine, once)))
+    limits = await engine.embedding_limits(once) if len(texts) > 1 else EmbeddingLimits()
+    parts = list(_parts(once, limits))
     answers = await gather_in_order(
         [partial(engine.generate_text, part, options=options) for part in parts],
         max_concurrency=engine.concurrency_of([request.model_name]),
@@ -80,20 +90,6 @@ def _with_deadline(request: EmbeddingRequest, default: float | None) -> Embeddin
     if request.deadline is not None or timeout is None:
         return request
     return replace(request, deadline=time.monotonic() + timeout)
-
-
-async def _limits(engine: InferenceEngine, request: EmbeddingRequest) -> EmbeddingLimits:
-    """What the request's backend takes at once. It is loaded for that; where it cannot be, the request itself shall say
-    so, and count as failed."""
-    if len(request.texts) == 1:
-        return EmbeddingLimits()
-    run = RunningRequest(request, engine.config, CallOptions())
-    run.info = engine.resolve(request.model_name)
-    try:
-        async with AsyncExitStack() as held:
-            return (await engine._backend(run, held)).embedding_limits
-    except LLMFrameworkError:
-        return EmbeddingLimits(texts=len(request.texts))
 
 
 def _parts(request: EmbeddingRequest, limits: EmbeddingLimits) -> Iterator[EmbeddingRequest]:

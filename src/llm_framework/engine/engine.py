@@ -25,8 +25,8 @@ import anyio.to_thread
 from ..backends import backend_names
 from ..backends.base import ModelBackend
 from ..config import DEFAULT_CONCURRENCY, LLMConfig
-from ..embedding import EmbeddingRequest, EmbeddingResponse
-from ..errors import ContentFilterError, ModelNotFoundError, RequestCancelledError
+from ..embedding import EmbeddingLimits, EmbeddingRequest, EmbeddingResponse
+from ..errors import ContentFilterError, LLMFrameworkError, ModelNotFoundError, RequestCancelledError
 from ..gateways import GATEWAYS
 from ..logs import get_logger
 from ..plugins import PluginManager
@@ -180,6 +180,17 @@ class InferenceEngine:
         errors of `llm_framework.errors`: the first part that fails cancels the others.
         """
         return await embedding.embed(self, request, options)
+
+    async def embedding_limits(self, request: EmbeddingRequest) -> EmbeddingLimits:
+        """What the request's backend takes at once. It is loaded for that; where it cannot be, the request itself shall
+        say so, and count as failed."""
+        run = RunningRequest(request, self.config, CallOptions())
+        run.info = self.resolve(request.model_name)
+        try:
+            async with AsyncExitStack() as held:
+                return (await self._backend(run, held)).embedding_limits
+        except LLMFrameworkError:
+            return EmbeddingLimits(texts=len(request.texts))
 
     def _begin(self, request: InferenceRequest, options: CallOptions) -> RunningRequest:
         run = RunningRequest(request, self.config, options)

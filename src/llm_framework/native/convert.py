@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidRequestError, UnsupportedFeatureError
-from .config import ModelConfig, config_from_sbs, read_config
+from .architecture.config import ModelConfig
+from .config import read_config
 from .formats import open_model_file
 from .formats.gguf_tokenizer import GgufTokenizer
-from .formats.sbs import SbsConfig, SbsLayer
+from .formats.sbs_record import SbsConfig, SbsLayer
 from .formats.sbs_writer import SbsTensor, write_sbs
-from .formats.strict_json import read_object
-from .formats.view import TensorView, fault, read_bytes
-from .names import engine_views, without_added_one
+from .reading.strict_json import read_object
+from .reading.view import TensorView, fault, read_bytes
+from .sbs_config import config_from_sbs
 from .tokenizer import MAX_TOKENIZER_BYTES, load_tokenizer
+from .weights import engine_views, without_added_one
 
 if TYPE_CHECKING:
     import numpy as np

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from ..decoding.constraints import Constraint
     from .drafts import Lookup
-    from .policy import Slot
-    from .turns import Turn
 
     Mask = NDArray[np.uint32] | None
 
@@ -167,6 +165,25 @@ class Delivery:
     ended: bool = False
     finish_reason: Literal["stop", "length"] | None = None
     error: LLMFrameworkError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A request's part in a step: the first `num_tokens` of its pending tokens; `samples` where they are the last.
+    `drafts` are guesses at what will be drawn, see `drafts.py`."""
+
+    generation: Generation
+    num_tokens: int
+    samples: bool
+    drafts: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a constraint made of a token: what the consumer is told, and the mask of the next token."""
+
+    delivery: Delivery | None
+    mask: Mask
 
 
 def advance(slot: Slot, sampled: Sampled | None) -> Delivery | None:

@@ -6,14 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .config import MAX_LAYERS, Family, ModelConfig
-from .formats.view import TensorView, fault
-from .json_fields import MAX_SIZE
-
-if TYPE_CHECKING:
-    from .formats.gguf import GgufMetadata
+from .architecture.config import MAX_LAYERS, Family, ModelConfig
+from .formats.gguf_metadata import GgufMetadata
+from .reading.json_fields import MAX_SIZE
+from .reading.view import TensorView, fault
 
 _EMBEDDING, _HEAD = "token_embd.weight", "output.weight"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .config import read_config
 from .formats import FormatName, ModelFile, open_model_file
-from .names import engine_views
+from .weights import engine_views
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,15 +19,16 @@ from ..errors import (
     UnsupportedFeatureError,
 )
 from ..types import GenerationConfig
-from .config import ModelConfig, read_config
+from .architecture.config import ModelConfig
+from .config import read_config
 from .disk_cache import DiskCache
 from .formats import ModelFile, open_model_file
 from .formats.gguf_tokenizer import GgufTokenizer
-from .formats.strict_json import read_object
-from .formats.view import ENGINE_TYPES, fault
-from .names import engine_tensors
 from .packing import PackedWeights, check_quantization, make_plan, pack, pack_progress
+from .reading.strict_json import read_object
+from .reading.view import ENGINE_TYPES, fault
 from .tokenizer import Tokenizer, load_tokenizer
+from .weights import engine_tensors
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from .drafts import MAX_DRAFTS, Lookup
-
-if TYPE_CHECKING:
-    from .generation import Generation
+from .generation import Generation, Slot
 
 MAX_PREFILL = 512  # tokens of prompts in a step: what the engine takes in one pass over the weights
 MIN_PREFILL = 16  # prompts go on by so many tokens whatever it costs
 STALL_SECONDS = 0.03  # that a step may take while somebody's answer is being written; readers notice 0.05
 _RISE, _FALL = 0.5, 0.2  # how fast an estimate follows what was measured: quickly to the safe side
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A request's part in a step: the first `num_tokens` of its pending tokens; `samples` where they are the last.
-    `drafts` are guesses at what will be drawn, see `drafts.py`."""
-
-    generation: Generation
-    num_tokens: int
-    samples: bool
-    drafts: Sequence[int] = ()
 
 
 class PrefillBudget:

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ProviderUnavailableError, RequestTimeoutError
 from ..logs import get_logger
 from .drafts import MAX_DRAFTS, MAX_ROWS, DraftCost
-from .generation import Delivery, Generation, Sampled, advance, advance_all, drawn
+from .generation import Delivery, Generation, Sampled, Slot, advance, advance_all, drawn
 from .interval import quick_turns
-from .policy import PrefillBudget, Slot, plan_step, with_drafts
+from .policy import PrefillBudget, plan_step, with_drafts
 from .sharing import PrefixSharing
 from .turns import ConstraintThreads
 

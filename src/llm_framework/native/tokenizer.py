@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import InvalidRequestError, ModelLoadError
-from .formats.view import fault, read_bytes
+from .reading.view import fault, read_bytes
 
 MAX_TOKENIZER_BYTES = 128 << 20  # Gemma 3's tokenizer.json has 33 MB
 END_PIECES = ("<eos>", "<end_of_turn>")

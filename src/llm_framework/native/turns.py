@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LLMFrameworkError, StructuredOutputError
-from .generation import Delivery, Generation, Sampled, advance
-from .policy import Slot
+from .generation import Delivery, Generation, Sampled, Slot, Turn, advance
 
 if TYPE_CHECKING:
     from ..decoding.constraints import Constraint
-    from .generation import Mask
 
 MASK_PATIENCE = 0.002  # seconds that a step waits for constraints that are not done; after that it goes without those
 MASK_THREADS = 2
@@ -58,14 +56,6 @@ class ConstraintThreads:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(MASK_THREADS, thread_name_prefix=f"llm-framework masks {self._name}")
         return self._pool.submit(work, *arguments)
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a constraint made of a token: what the consumer is told, and the mask of the next token."""
-
-    delivery: Delivery | None
-    mask: Mask
 
 
 def _first_turn(constraint: Constraint) -> Turn:

@@ -16,7 +16,7 @@ from .model_info import ModelInfo, ModelType
 
 if TYPE_CHECKING:
     from ..native.formats import ModelFile, TensorView
-    from ..native.formats.gguf import GgufMetadata
+    from ..native.formats.gguf_metadata import GgufMetadata
 
 DESCRIPTION_VERSION = 2  # another number makes what is cached void: raise it where the same file is described otherwise
 GIB = 2**30
@@ -63,7 +63,7 @@ class _Facts:
 
 
 def _read(found: FoundModel, file: ModelFile) -> _Facts:
-    from ..native.config import is_native
+    from ..native.architecture.hf import is_native
 
     config = file.hf_config or {}
     if file.format == "gguf" and file.gguf is not None:
@@ -77,7 +77,7 @@ def _read(found: FoundModel, file: ModelFile) -> _Facts:
 
 
 def _info(found: FoundModel, file: ModelFile, facts: _Facts) -> ModelInfo:
-    from ..native.formats.view import narrowest_type
+    from ..native.reading.view import narrowest_type
 
     config = file.hf_config or {}
     views = file.tensors.values()
@@ -176,7 +176,7 @@ def _transformers_facts(found: FoundModel, file: ModelFile, config: Mapping[str,
 
 def fault_of(config: Mapping[str, Any]) -> str | None:
     """Why a config.json, by itself, is of no model that is run here; None where it may be one."""
-    from ..native.config import is_native
+    from ..native.architecture.hf import is_native
 
     if not isinstance(config.get("model_type"), str):
         return "config.json names no model_type"

@@ -17,8 +17,8 @@ from native.fidelity.weight_forms import EngineTensor, Floats, make_tensor, valu
 from llm_framework.native import _native
 from llm_framework.native.config import read_config
 from llm_framework.native.formats.model_file import ModelFile
-from llm_framework.native.formats.view import TensorView
-from llm_framework.native.names import engine_tensors, engine_views
+from llm_framework.native.reading.view import TensorView
+from llm_framework.native.weights import engine_tensors, engine_views
 
 VOCAB, DIM, FFN, WINDOW, MAX_SEQ_LEN = 323, 256, 256, 24, 256  # the vocabulary is no multiple of anything
 CAPACITY = 160  # of a test's sequences

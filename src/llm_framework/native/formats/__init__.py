@@ -2,7 +2,7 @@
 
 A format is a module here that turns a path into a `ModelFile`, having checked every invariant of its header once.
 To add one: write the module, name its first bytes in `_open_file`, map its config in `native/config.py` and its tensor
-names in `native/names.py`.
+names in `native/architecture/tensor_names.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..reading.view import STAND_IN_BYTES, TensorView, check_is_itself, checked_size, fault
 from .model_file import FormatName, ModelFile
-from .view import STAND_IN_BYTES, TensorView, check_is_itself, checked_size, fault
 
 __all__ = ["FormatName", "ModelFile", "TensorView", "open_model_file"]
 

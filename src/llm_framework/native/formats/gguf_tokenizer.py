@@ -9,12 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
-from .view import fault
-
-if TYPE_CHECKING:
-    from .gguf import GgufArray, GgufMetadata
+from ..reading.view import fault
+from .gguf_metadata import GgufArray, GgufMetadata
 
 MAX_PIECES = 1 << 20
 MAX_PIECE_BYTES = 1 << 12

@@ -6,14 +6,12 @@ import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from .view import TensorView
-
-if TYPE_CHECKING:
-    from .gguf import GgufMetadata
-    from .gguf_tokenizer import GgufTokenizer
-    from .sbs import SbsConfig
+from ..reading.view import TensorView
+from .gguf_metadata import GgufMetadata
+from .gguf_tokenizer import GgufTokenizer
+from .sbs_record import SbsConfig
 
 FormatName = Literal["safetensors", "sbs", "gguf"]
 

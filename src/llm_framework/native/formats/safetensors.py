@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..reading.strict_json import parse_object, read_object
+from ..reading.view import MAX_RANK, MAX_TENSORS, MAX_VALUES, TensorView, fault, map_file, read_bytes
 from .model_file import ModelFile
-from .strict_json import parse_object, read_object
-from .view import MAX_RANK, MAX_TENSORS, MAX_VALUES, TensorView, fault, map_file, read_bytes
 
 MAX_HEADER_BYTES = 4 << 20  # a Gemma has some thousand tensors of about 130 bytes each here
 MAX_SHARDS = 1024

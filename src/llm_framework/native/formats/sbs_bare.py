@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .strict_json import read_object
-from .view import TensorView, fault
+from ..architecture.hf import config_from_hf
+from ..architecture.tensor_names import sbs_tensors
+from ..reading.strict_json import read_object
+from ..reading.view import TensorView, fault
+from .sbs_container import NUM_BYTES
 
 # The letter of a key -> our name of the type.
 _BARE_TYPES = {"F": "f32", "B": "bf16", "$": "sfp", "2": "nuq", "I": "i8"}
@@ -88,9 +91,6 @@ def read_bare(
     blobs: Mapping[str, memoryview], path: Path, config: Mapping[str, Any] | None
 ) -> tuple[Mapping[str, Any], dict[str, TensorView]]:
     """(the config as a config.json has it, the text model's tensors by name without the letter)."""
-    from ..config import config_from_hf
-    from ..names import sbs_tensors
-
     found = _by_name(blobs, path)
     raw = config if config is not None else _config_beside(path) or _recognised(found, path)
     raw = _with_vocabulary(raw, found, config_from_hf(raw, path).model_dim)
@@ -101,7 +101,7 @@ def read_bare(
         if name not in found:
             continue  # said with the config's shape where the tensors are taken up
         kind, blob = found[name]
-        if _num_bytes(kind, math.prod(shape)) != len(blob):
+        if NUM_BYTES[kind](math.prod(shape)) != len(blob):
             what = f"the tensor {name} would be {kind} {shape[0]} x {shape[1]}, which is not its {len(blob)} bytes"
             raise fault(path, f"{what}; the config is another model's")
         tensors[name] = TensorView(name, kind, shape, blob, scales.get(name, 1.0))
@@ -144,7 +144,7 @@ def _recognised(found: Mapping[str, tuple[str, memoryview]], path: Path) -> dict
 
 
 def _is_of(tensor: tuple[str, memoryview] | None, count: int) -> bool:
-    return tensor is not None and _num_bytes(tensor[0], count) == len(tensor[1])
+    return tensor is not None and NUM_BYTES[tensor[0]](count) == len(tensor[1])
 
 
 def _with_vocabulary(
@@ -172,9 +172,3 @@ def _scales(blobs: Mapping[str, memoryview], layers: int, path: Path) -> dict[st
     if not all(math.isfinite(value) for value in values):
         raise fault(path, f"the .sbs blob {_SCALES} has a scale that is no number")
     return dict(zip(names, values, strict=True))
-
-
-def _num_bytes(kind: str, count: int) -> int:
-    from .sbs import NUM_BYTES
-
-    return NUM_BYTES[kind](count)

@@ -9,18 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .sbs import (
-    ALIGNMENT,
-    ELEMENT_BYTES,
-    HEADER,
-    MAGIC,
-    MAX_STRING_WORDS,
-    NO_TOKENIZER,
-    NUM_BYTES,
-    TYPE_CODES,
-    SbsConfig,
-    SbsLayer,
-)
+from .sbs import NO_TOKENIZER
+from .sbs_container import ALIGNMENT, ELEMENT_BYTES, HEADER, MAGIC, NUM_BYTES, TYPE_CODES
+from .sbs_record import MAX_STRING_WORDS, SbsConfig, SbsLayer
 
 PAGE = 65536  # a file is a whole number of these
 MAX_KEY = 16

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .formats.view import fault
+from .view import fault
 
 MAX_SIZE = 1 << 24  # of a width, a vocabulary, a context: above every real one, and products of three fit 2**72
 

@@ -1,58 +1,16 @@
-"""Each format's tensor names -> the engine's, with every shape checked against the config.
+"""Each format's tensor names -> the engine's, with the shape that the config makes each.
 
-The tables are the whole truth: an engine tensor, the file's name of it, its shape. What no table names (vision towers,
-projectors) is left alone.
+The tables are the whole truth: an engine tensor, the file's name of it, its shape [rows, cols]. What no table names
+(vision towers, projectors) is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Container, Iterable
 
 from .config import ModelConfig
-from .formats.view import ENGINE_TYPES, TensorView, fault
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .formats.model_file import ModelFile
-
-EngineTensor = tuple[memoryview, str, int, int, float]
-
-
-def engine_tensors(file: ModelFile, config: ModelConfig) -> dict[str, EngineTensor]:
-    """The tensors the engine needs, by its names. Raises `ModelLoadError` where one is missing or misshapen."""
-    views = engine_views(file, config)
-    if file.format == "gguf" or config.whole_norms:
-        views = without_added_one(views, file.path)
-    return {name: view.engine_tensor() for name, view in views.items()}
-
-
-def engine_views(file: ModelFile, config: ModelConfig) -> dict[str, TensorView]:
-    """As `engine_tensors`, but as views that still know their names in the file."""
-    collect = _COLLECTORS[file.format]
-    found: dict[str, TensorView] = {}
-    for engine_name, file_name, shape in collect(file, config):
-        view = file.tensors.get(file_name)
-        if view is None:
-            raise fault(file.path, f"the tensor {file_name} ({_dims(shape)}) is missing")
-        _check_tensor(view, shape, file.path)
-        found[engine_name] = view
-    return found
-
-
-def _check_tensor(view: TensorView, shape: tuple[int, int], path: Path) -> None:
-    if view.type not in ENGINE_TYPES:
-        known = ", ".join(sorted(ENGINE_TYPES))
-        raise fault(path, f"the tensor {view.name} has the type {view.type}, which is not supported yet ({known} are)")
-    is_stack = len(view.shape) == 3 and view.shape[0] > 1  # of experts' matrices
-    if not (len(view.shape) in (1, 2) or is_stack) or (view.rows, view.cols) != shape:
-        raise fault(path, f"the tensor {view.name} is {_dims(view.shape)}; the config makes it {_dims(shape)}")
-
-
-def _dims(shape: Iterable[int]) -> str:
-    return " x ".join(str(size) for size in shape) or "a single value"
+Wanted = tuple[str, str, tuple[int, int]]  # engine name, file name, shape
 
 
 class _Shapes:
@@ -68,21 +26,19 @@ class _Shapes:
         self.gate, self.gate_up, self.down = (shape.ffn_dim, d), (2 * shape.ffn_dim, d), (d, shape.ffn_dim)
 
 
-_Wanted = tuple[str, str, tuple[int, int]]
-
-
 # ------------------------------------------------------------------------------------------------------- Hugging Face
 _HF_PREFIXES = ("model.", "language_model.model.", "model.language_model.", "language_model.", "")
 _HF_HEADS = ("lm_head.weight", "language_model.lm_head.weight")
 
 
-def _collect_hf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
+def hf_tensors(config: ModelConfig, present: Container[str]) -> Iterable[Wanted]:
+    """The tensors of a Hugging Face folder; prefixes and heads as those that are `present` have them."""
     shapes = _Shapes(config)
-    prefix = next((p for p in _HF_PREFIXES if f"{p}embed_tokens.weight" in file.tensors), "model.")
+    prefix = next((p for p in _HF_PREFIXES if f"{p}embed_tokens.weight" in present), "model.")
     yield "embedding", f"{prefix}embed_tokens.weight", shapes.embedding
     yield "final_norm", f"{prefix}norm.weight", shapes.norm
     if not config.tied_embeddings:
-        yield "lm_head", next((name for name in _HF_HEADS if name in file.tensors), _HF_HEADS[0]), shapes.embedding
+        yield "lm_head", next((name for name in _HF_HEADS if name in present), _HF_HEADS[0]), shapes.embedding
     if config.per_layer_dim:
         width = config.num_layers * config.per_layer_dim
         tokens = (config.per_layer_vocab_size, width)
@@ -99,11 +55,11 @@ def _collect_hf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
         for engine_name, hf_name, shape in _hf_layer_bare(config):
             yield f"layers.{layer}.{engine_name}", f"{prefix}layers.{layer}.{hf_name}", shape
         scalar = f"{prefix}layers.{layer}.layer_scalar"
-        if scalar in file.tensors:
+        if scalar in present:
             yield f"layers.{layer}.output_scale", scalar, (1, 1)
 
 
-def _hf_layer(config: ModelConfig, layer: int) -> Iterable[_Wanted]:
+def _hf_layer(config: ModelConfig, layer: int) -> Iterable[Wanted]:
     shapes, kinds = _Shapes(config, layer), config.shape(layer)
     yield "q", "self_attn.q_proj", shapes.q
     if kinds.shared_kv < 0:  # the file may hold keys and values also where another layer's are read
@@ -138,7 +94,7 @@ def _hf_layer(config: ModelConfig, layer: int) -> Iterable[_Wanted]:
         yield from _hf_altup(config, shapes)
 
 
-def _hf_altup(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+def _hf_altup(config: ModelConfig, shapes: _Shapes) -> Iterable[Wanted]:
     streams = config.num_streams
     yield "altup_router_norm", "altup.router_norm", shapes.norm
     yield "altup_router", "altup.modality_router", (streams, config.model_dim)
@@ -149,7 +105,7 @@ def _hf_altup(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
     yield "laurel_norm", "laurel.post_laurel_norm", shapes.norm
 
 
-def _hf_layer_bare(config: ModelConfig) -> Iterable[_Wanted]:
+def _hf_layer_bare(config: ModelConfig) -> Iterable[Wanted]:
     """What is no module's weight, and so is called by its name alone."""
     experts, dim = config.num_experts, config.model_dim
     if experts:
@@ -162,12 +118,8 @@ def _hf_layer_bare(config: ModelConfig) -> Iterable[_Wanted]:
 
 
 # ---------------------------------------------------------------------------------------------------------------- sbs
-def _collect_sbs(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
-    return sbs_tensors(config, file.tensors)
-
-
-def sbs_tensors(config: ModelConfig, present: Container[str]) -> Iterable[_Wanted]:
-    """(engine name, file name, shape) of every tensor of the config, in the forms of those that are `present`."""
+def sbs_tensors(config: ModelConfig, present: Container[str]) -> Iterable[Wanted]:
+    """The tensors of a .sbs file, in the forms of those that are `present`."""
     shapes = _Shapes(config)
     yield "embedding", "c_embedding", shapes.embedding
     yield "final_norm", "c_final_norm", shapes.norm
@@ -180,7 +132,7 @@ def sbs_tensors(config: ModelConfig, present: Container[str]) -> Iterable[_Wante
             yield f"layers.{layer}.{engine_name}", f"{base}_{layer}", shape
 
 
-def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool]) -> Iterable[_Wanted]:
+def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool]) -> Iterable[Wanted]:
     if has("qkv1_w"):
         yield "q", "qkv1_w", shapes.q
         yield "kv", "qkv2_w", shapes.kv
@@ -207,7 +159,8 @@ def _sbs_layer(config: ModelConfig, shapes: _Shapes, has: Callable[[str], bool])
 
 
 # --------------------------------------------------------------------------------------------------------------- gguf
-def _collect_gguf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
+def gguf_tensors(config: ModelConfig, present: Container[str]) -> Iterable[Wanted]:
+    """The tensors of a GGUF file, which has one form of each."""
     shapes = _Shapes(config)
     yield "embedding", "token_embd.weight", shapes.embedding
     yield "final_norm", "output_norm.weight", shapes.norm
@@ -218,7 +171,7 @@ def _collect_gguf(file: ModelFile, config: ModelConfig) -> Iterable[_Wanted]:
             yield f"layers.{layer}.{engine_name}", f"blk.{layer}.{gguf_name}.weight", shape
 
 
-def _gguf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
+def _gguf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[Wanted]:
     yield "q", "attn_q", shapes.q
     yield "k", "attn_k", shapes.k
     yield "v", "attn_v", shapes.k
@@ -234,32 +187,3 @@ def _gguf_layer(config: ModelConfig, shapes: _Shapes) -> Iterable[_Wanted]:
     if config.qk_norm:
         yield "query_norm", "attn_q_norm", shapes.head_norm
         yield "key_norm", "attn_k_norm", shapes.head_norm
-
-
-def without_added_one(views: Mapping[str, TensorView], path: Path) -> dict[str, TensorView]:
-    """A GGUF file's tensors by their engine names, with norms as the engine takes them."""
-    return {name: _less_one(view, path) if name.endswith("_norm") else view for name, view in views.items()}
-
-
-def _less_one(view: TensorView, path: Path) -> TensorView:
-    """A norm's weight as the engine takes it, which multiplies by one more than that; llama.cpp's converter has added
-    the one, and Gemma 4 knows none. Exact for bf16 weights above 1e-5 and for others from 0.5 on, since 1 + (w - 1) is
-    w again."""
-    import numpy as np
-
-    if view.type == "bf16":
-        values = (np.frombuffer(view.data, "<u2").astype("<u4") << 16).view("<f4")
-    elif view.type in ("f32", "f16"):
-        values = np.frombuffer(view.data, f"<{view.type[0]}{int(view.type[1:]) // 8}").astype("<f4")
-    else:
-        raise fault(path, f"the tensor {view.name} has the type {view.type}; a norm is f32, f16 or bf16")
-    with np.errstate(invalid="ignore"):  # weights that are no numbers stay what they are
-        less = values - np.float32(1)
-    return replace(view, type="f32", data=memoryview(less.tobytes()))
-
-
-_COLLECTORS: dict[str, Callable[[ModelFile, ModelConfig], Iterable[_Wanted]]] = {
-    "safetensors": _collect_hf,
-    "sbs": _collect_sbs,
-    "gguf": _collect_gguf,
-}

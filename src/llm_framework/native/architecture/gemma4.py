@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from ..reading.json_fields import JsonFields
+from ..reading.view import fault
 from .config import LayerShape, ModelConfig
-from .formats.view import fault
-from .json_fields import JsonFields
 
 _GLOBAL_HEAD_DIM = 512
 _PER_LAYER_DIM = 256
