@@ -30,9 +30,6 @@ def run_case(model: FrameworkChatModel, tools: dict[str, BaseTool], case: dict[s
     return Outcome(case["category"], right, f"{case['request']!r}: called {calls}, answered {message.text!r}")
 
 
-@pytest.mark.xfail(
-    reason="the bundled model is not there yet; the share is printed with -s", raises=AssertionError, strict=False
-)
 @pytest.mark.timeout(600)
 def test_calls_the_right_tool(record_property: Callable[[str, object], None]) -> None:
     """The one call that the model makes is the right tool's, with the right arguments."""
