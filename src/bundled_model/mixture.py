@@ -10,10 +10,11 @@ from typing import Any
 from .words import Words
 
 Sample = dict[str, Any]
+PLAIN = .65  # the share of training samples with everyday values
 Skill = Callable[[Words], Sample]
 
 # shares of the modules; within a module its own WEIGHTS count, else the skills named below, all others alike
-MODULES: dict[str, float] = {"tools": 30, "extraction": 28, "passages": 25, "talk": 5, "structured": 18, "react": 5, "related": 1.5}
+MODULES: dict[str, float] = {"tools": 27, "extraction": 31, "passages": 26, "talk": 5, "structured": 20, "react": 5, "related": 1.5}
 SHARES: dict[str, float] = {"tool": 4, "choice": 1.5, "drill": 4.5, "parallel": .5, "sequence": .5, "no_tool": .25}
 
 
@@ -63,4 +64,5 @@ class Mixture:
             table = weights(progress)
             self.at, self.keys, self.shares = progress, list(table), list(table.values())
         module, name = self.r.choices(self.keys, self.shares)[0]
+        self.words.new_sample(PLAIN if self.words.split == "train" else 0)
         return skills(module)[name](self.words)

@@ -479,7 +479,7 @@ def document(w: Words) -> dict[str, Any]:
     context = w.one(("\n\n", "\n\n", "\n\n", "\n", "\n\n---\n\n")).join(pages)
     turns = [("user", question_prompt(w, context, q)), ("model", a)]
     more = [x for x in d.questions if x[0] != n and d.sentences[x[0]] in context and x[2] != a]
-    for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 2, 4, 6, 8, 10)))) if w.split == "train" else []:
+    for _, wordings, answer in w.r.sample(more, min(len(more), w.one((0, 2, 6, 10, 14)))) if w.split == "train" else []:
         turns += [("user", w.one(wordings)), ("model", answer)]
     return sample("document", turns, answer=a)
 

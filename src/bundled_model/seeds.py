@@ -35,7 +35,7 @@ class Slot:
     def fill(self, w: Words, kind: str = "string") -> tuple[str, Any]:
         """(the text, the value it means as `kind`)"""
         if self.maker:
-            if self.maker in FREE and kind == "string" and w.chance(.03):
+            if self.maker in FREE and kind == "string" and w.chance(.01 if w.plain else .03):
                 v = foreign(w)
                 return v, v
             v = listing(w, kind) if self.maker == "list" or (kind.endswith("[]") and self.maker != "nums") else MAKERS[self.maker](w)
@@ -47,7 +47,7 @@ class Slot:
                 return said, said if kind == "string" else as_type(n, kind)
             return str(n), as_type(n, kind)
         said, meant = w.one(self.choices)
-        if meant is None and kind == "string" and w.chance(.12):
+        if meant is None and kind == "string" and w.chance(.03 if w.plain else .12):
             said = w.one((w.proper, w.invented, w.phrase, w.thing))()
         return said, as_type(said if meant is None else meant, kind)
 

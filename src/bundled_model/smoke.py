@@ -24,7 +24,7 @@ def smoke(folder: Path) -> dict[str, object]:
     (folder / "tokenizer.model").write_bytes(train_tokenizer([t for c in chats for _, t in c["turns"]], 700, 60))
     parser = argparse.ArgumentParser()
     train.arguments(parser)
-    options = ["--workers", "1", "--minutes", "0.1", "--hidden", "32", "--ffn", "64", "--layers", "2", "--budget", "1024", "--test", "0", "--port", "29655"]
+    options = ["--workers", "1", "--minutes", "0.1", "--hidden", "32", "--ffn", "64", "--layers", "2", "--budget", "1024", "--test", "0"]
     train.run(parser.parse_args([str(folder), *options]))
     export.export(folder, folder / "exported")
     score = evaluate.Score()

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch.multiprocessing.spawn import spawn
 
 from .mixture import Mixture
@@ -25,34 +25,46 @@ from .network import Config, Gemma3
 from .tokenizer import Codec
 
 Row = tuple[list[int], list[float]]
+STATISTICS = 4  # after the gradients: loss, tokens, progress, one spare
 
 
 class Batches:
-    """Endless batches of about `budget` tokens; every process takes one of about the same width."""
+    """Endless batches of about `budget` tokens; every process takes one of about the same width.
+
+    With each batch that leaves, as many tokens of new chats are drawn, so that no process ever keeps the others
+    waiting while it fills a pool.
+    """
 
     def __init__(self, codec: Codec, seed: int, budget: int, max_len: int, pool: int = 1500) -> None:
         self.codec, self.data, self.r = codec, Mixture(seed), random.Random(seed)
         self.budget, self.max_len, self.pool = budget, max_len, pool
         self.queue: list[list[Row]] = []
+        self.rows: list[Row] = []
 
     def cap(self, p: float) -> int:
         """Short chats first."""
         return min(self.max_len, 224) if p < .08 else min(self.max_len, 512) if p < .3 else self.max_len
 
+    def draw(self, p: float) -> int:
+        """One more chat for the next queue, and its length in tokens."""
+        chat = self.data.draw(p)
+        row = self.codec.encode(chat["turns"], chat["meta"].get("learn_last", False))
+        if len(row[0]) > self.cap(p):
+            return 0
+        self.rows.append(row)
+        return len(row[0])
+
     def fill(self, p: float) -> None:
-        rows: list[Row] = []
-        while len(rows) < self.pool:
-            chat = self.data.draw(p)
-            row = self.codec.encode(chat["turns"], chat["meta"].get("learn_last", False))
-            if len(row[0]) <= self.cap(p):
-                rows.append(row)
-        rows.sort(key=lambda x: len(x[0]) + self.r.random() * 8)
+        while len(self.rows) < self.pool:
+            self.draw(p)
+        self.rows.sort(key=lambda x: len(x[0]) + self.r.random() * 8)
         batch: list[Row] = []
-        for row in rows:
+        for row in self.rows:
             if batch and (len(row[0]) + 8) * (len(batch) + 1) > self.budget:
                 self.queue.append(batch)
                 batch = []
             batch.append(row)
+        self.rows = batch
 
     def next(self, p: float, where: float) -> tuple[torch.Tensor, torch.Tensor]:
         """`where` in 0..1 says how long the chats are; the same number in every process."""
@@ -60,6 +72,9 @@ class Batches:
             self.queue.clear()
             self.fill(p)
         batch = self.queue.pop(int(where * len(self.queue)))
+        left = sum(len(ids) for ids, _ in batch)
+        while left > 0 and len(self.rows) < self.pool:
+            left -= self.draw(p)
         width = -(-max(len(i) for i, _ in batch) // 8) * 8
         ids = torch.zeros(len(batch), width, dtype=torch.long)
         weights = torch.zeros(len(batch), width)
@@ -67,6 +82,29 @@ class Batches:
             ids[n, :len(i)] = torch.tensor(i)
             weights[n, :len(i)] = torch.tensor(learn)
         return ids, weights
+
+
+class Common:
+    """What the processes share: a row of gradients each and one for their mean, the matrices' updates, a barrier."""
+
+    def __init__(self, world: int, model: Gemma3) -> None:
+        size = sum(p.numel() for p in model.parameters()) + STATISTICS
+        self.gradients = torch.zeros(world + 1, size).share_memory_()
+        self.updates = torch.zeros(sum(p.numel() for p in hidden_matrices(model))).share_memory_()
+        self.barrier = mp.get_context("spawn").Barrier(world, timeout=3600)
+
+    def average(self, rank: int) -> None:
+        """Put the mean of the rows into this process's row; every process takes its share of the sum."""
+        *rows, mean = self.gradients
+        cut = [len(mean) * k // len(rows) for k in (rank, rank + 1)]
+        self.barrier.wait()
+        torch.mean(self.gradients[:-1, cut[0]:cut[1]], 0, out=mean[cut[0]:cut[1]])
+        self.barrier.wait()
+        rows[rank].copy_(mean)
+
+
+def hidden_matrices(model: Gemma3) -> list[torch.nn.Parameter]:
+    return [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
 
 
 def newton_schulz(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
@@ -96,15 +134,13 @@ def gradient(p: torch.nn.Parameter) -> torch.Tensor:
 class Muon:
     """Momentum 0.95 (Nesterov), orthogonalised; each process does its share of the matrices."""
 
-    def __init__(self, params: list[torch.nn.Parameter], rank: int, world: int, decay: float = 0.01) -> None:
+    def __init__(self, params: list[torch.nn.Parameter], rank: int, world: int, common: Common, decay: float = 0.01) -> None:
         self.params, self.rank, self.world, self.decay = params, rank, world, decay
         self.momentum = [torch.zeros_like(p) for p in params]
-        self.flat = torch.zeros(sum(p.numel() for p in params))
-        self.views = cut(self.flat, params)
+        self.views, self.barrier = cut(common.updates, params), common.barrier
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
-        self.flat.zero_()
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, p in enumerate(self.params):
             self.momentum[i].mul_(0.95).add_(gradient(p))
@@ -116,7 +152,7 @@ class Muon:
             update = newton_schulz(torch.stack([gradient(self.params[i]) + 0.95 * self.momentum[i] for i in mine]))
             for i, u in zip(mine, update, strict=True):
                 self.views[i].copy_(u * max(1, shape[0] / shape[1]) ** 0.5)
-        dist.all_reduce(self.flat)
+        self.barrier.wait()  # the next one to write comes after the next mean of gradients, where all wait again
         for p, u in zip(self.params, self.views, strict=True):
             p.mul_(1 - lr * self.decay).add_(u, alpha=-lr)
 
@@ -161,35 +197,39 @@ def save(folder: Path, model: Gemma3, average: list[torch.Tensor], state: dict[s
     os.replace(folder / "state.part", folder / "state.pt")
 
 
-def worker(rank: int, a: argparse.Namespace) -> None:
+def first_model(a: argparse.Namespace) -> Gemma3:
+    """The model that a run begins with."""
+    if a.resume or a.init:
+        return Gemma3.load(Path(a.out if a.resume else a.init))
+    vocab = Codec(Path(a.out) / "tokenizer.model").size
+    return Gemma3(Config(vocab_size=vocab, hidden_size=a.hidden, intermediate_size=a.ffn, num_hidden_layers=a.layers, num_key_value_heads=a.kv_heads, sliding_window=a.window))
+
+
+def worker(rank: int, a: argparse.Namespace, common: Common) -> None:
     torch.set_num_threads(1)
     parent = os.getppid()
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(a.port))
-    dist.init_process_group("gloo", rank=rank, world_size=a.workers, timeout=datetime.timedelta(hours=1))
     torch.manual_seed(a.seed)
     out = Path(a.out)
     codec = Codec(out / "tokenizer.model")
-    config = Config(vocab_size=codec.size, hidden_size=a.hidden, intermediate_size=a.ffn, num_hidden_layers=a.layers, num_key_value_heads=a.kv_heads, sliding_window=a.window)
-    source = out if a.resume else Path(a.init) if a.init else None
-    model = Gemma3.load(source) if source else Gemma3(config)
+    model = first_model(a)
     state = torch.load(out / "state.pt", weights_only=False) if a.resume else {}
     params = list(model.parameters())
     if state:
         with torch.no_grad():
             for q, r in zip(params, state["raw"], strict=True):
                 q.copy_(r)
-    matrices = [q for k, q in model.named_parameters() if q.dim() == 2 and "embed" not in k]
+    matrices = hidden_matrices(model)
     known = {id(q) for q in matrices}
     rest = [q for q in params if id(q) not in known]
     adam = torch.optim.AdamW(rest, lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    muon = Muon(matrices, rank, a.workers)
+    muon = Muon(matrices, rank, a.workers, common)
     step, tokens, seconds = int(state.get("step", 0)), float(state.get("tokens", 0)), float(state.get("seconds", 0))
     if state:
         adam.load_state_dict(state["adam"])
         muon.momentum = state["muon"]
     average = [q.detach().clone() for q in params]
-    flat = torch.zeros(sum(q.numel() for q in params) + 4)
-    views = cut(flat[:-4], params)
+    flat = common.gradients[rank]
+    views = cut(flat[:-STATISTICS], params)
     data = Batches(codec, 1000 * (a.seed + 1) + rank + 100 * step, a.budget, a.max_len)
     shared = random.Random(a.seed + step)
     clock = Clock(a.minutes, a.until, float(state.get("progress", 0)) if a.progress < 0 else a.progress)
@@ -215,9 +255,8 @@ def worker(rank: int, a: argparse.Namespace) -> None:
             loss = loss_of(ids, weights)
         loss.backward()
         flat[-4], flat[-3], flat[-2] = loss.item(), int((ids != 0).sum()), clock.tick() if rank == 0 else 0.0
-        dist.all_reduce(flat)
-        value, count, p = float(flat[-4]) / a.workers, float(flat[-3]), float(flat[-2])
-        flat /= a.workers
+        common.average(rank)
+        value, count, p = float(flat[-4]), float(flat[-3]) * a.workers, float(flat[-2]) * a.workers
         scale = schedule(p, step)
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
         for group in adam.param_groups:
@@ -241,8 +280,7 @@ def worker(rank: int, a: argparse.Namespace) -> None:
                     with (out / "quick.txt").open("a") as quick:
                         subprocess.Popen(["nice", "-n", "19", sys.executable, "-m", "bundled_model", "evaluate", str(out), "--quick"], stdout=quick, stderr=subprocess.STDOUT)
     say(f"{datetime.datetime.now():%H:%M:%S} done: {step} steps, {tokens / 1e6:.2f}M tokens, {seconds + time.time() - start:.0f} s")
-    dist.barrier()
-    dist.destroy_process_group()
+    common.barrier.wait()  # until the last save is done
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -262,7 +300,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--muon", type=float, default=0.02)
     add("--compile", action=argparse.BooleanOptionalAction, default=True, help="let torch.compile fuse what it can: some 40 % faster, after a minute or two")
     add("--seed", type=int, default=0)
-    add("--port", type=int, default=29571)
     add("--save", type=float, default=5, help="minutes between checkpoints")
     add("--test", type=float, default=8, help="minutes between quick evaluations; 0: none")
     add("--init", default="", help="start from this checkpoint's weights")
@@ -271,7 +308,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(a: argparse.Namespace) -> None:
+    common = Common(a.workers, first_model(a))
     if a.workers == 1:
-        worker(0, a)
+        worker(0, a, common)
     else:
-        spawn(worker, (a,), nprocs=a.workers)  # type: ignore[no-untyped-call]
+        spawn(worker, (a, common), nprocs=a.workers)  # type: ignore[no-untyped-call]

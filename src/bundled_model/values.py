@@ -108,7 +108,7 @@ def fill(w: Words, text: str) -> str:
 def pick(items: Any, invented: float = .12) -> Callable[[Words], str]:
     """One of a list, or sometimes an invented word, so that copying does not hang on the list."""
     def make(w: Words) -> str:
-        if invented and w.chance(invented):
+        if invented and w.chance(invented / 4 if w.plain else invented):
             make_other: Callable[[], str] = w.one((w.invented, w.thing, lambda: w.one(ADJ) + " " + w.one(items)))
             return make_other()
         return str(w.one(items))

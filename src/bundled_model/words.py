@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from .real_names import cities, first_names, last_names
+from .real_names import big_cities, cities, common_first_names, common_last_names, first_names, last_names
 from .word_lists import (
     ADJ,
     ANIMAL,
@@ -87,7 +87,16 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
+PLAIN_TAIL = [*COMPANY_TAIL, "GmbH", "Corp", "Corporation", "Company", "Technologies", "Solutions", "Consulting", "Bakery", "Design", "Travel", "Insurance"]
+
+
 class Words:
+    """Makes words and values.
+
+    `plain` values look like those of everyday texts: common names, big cities, companies that sound like one, dates near
+    each other. The others are as odd as values get, so that copying and the sense of a sentence are learnt, not looks.
+    """
+
     def __init__(self, seed: int, split: str) -> None:
         self.r = random.Random(seed)
         self.split = split
@@ -96,6 +105,15 @@ class Words:
         self._city = [w for w in CITY if part(w) == split]
         self._city2 = [w for w in CITY2 if part(w) == split]
         self._firsts, self._lasts, self._cities = ([w for w in names() if part(w) == split] for names in (first_names, last_names, cities))
+        self._plain_firsts, self._plain_lasts, self._plain_cities = (
+            sorted({w for w in (*own, *names()) if part(w) == split})
+            for own, names in ((FIRST, common_first_names), (LAST, common_last_names), ((*CITY, *CITY, *CITY2), big_cities)))
+        self.plain, self.date_form, self.near_year, self.near_month = False, 0, 2024, 5
+
+    def new_sample(self, plain: float) -> None:
+        """What the values of one sample have in common; `plain`: the share of samples with everyday values."""
+        self.plain, self.date_form = self.chance(plain), self.r.randrange(5)
+        self.near_year, self.near_month = self.r.randint(2015, 2027), self.r.randint(1, 12)
 
     def one(self, items: Sequence[T]) -> T:
         """A random item; cheaper than random.choice, and it is called millions of times."""
@@ -125,6 +143,9 @@ class Words:
 
     def proper(self) -> str:
         """The name of anything: often invented, else one that sounds like many real ones."""
+        if self.plain and self.chance(.8):
+            k = self.r.random()
+            return self.one(self._plain_lasts) if k < .25 else self.one(ADJ).capitalize() + " " + self.one(NOUN).capitalize() if k < .65 else self.one(NOUN).capitalize() + self.one(NOUN)
         k = self.r.random()
         if k < .4:
             return self.made_up()
@@ -137,24 +158,32 @@ class Words:
         return first + second if self.chance(.5) else first + " " + second.capitalize()
 
     def first(self) -> str:
+        if self.plain:
+            return self.one(self._first if self.chance(.4) else self._plain_firsts)
         k = self.r.random()
         return self.one(self._first) if k < .5 else self.one(self._firsts) if k < .88 else self.made_up()
 
     def last(self) -> str:
+        if self.plain:
+            return self.one(self._plain_lasts)
         k = self.r.random()
         return self.one(self._last) if k < .35 else self.one(self._lasts) if k < .86 else self.made_up()
 
     def person(self) -> str:
-        return self.first() if self.chance(.5) else self.first() + " " + self.last()
+        return self.first() if self.chance(.25 if self.plain else .5) else self.first() + " " + self.last()
 
     def full_name(self) -> str:
         return self.first() + " " + self.last()
 
     def city(self) -> str:
+        if self.plain:
+            return self.one(self._city if self.chance(.6) else self._plain_cities)
         k = self.r.random()
         return self.one(self._city) if k < .5 else self.one(self._cities) if k < .88 else self.made_up()
 
     def place(self) -> str:
+        if self.plain:
+            return self.city()
         k = self.r.random()
         if k < .25:
             return self.one(self._city2)
@@ -166,6 +195,10 @@ class Words:
         return self.one(COUNTRY) if self.chance(.88) else self.made_up()
 
     def company(self) -> str:
+        if self.plain:
+            k = self.r.random()
+            name = self.last() if k < .35 else self.proper() if k < .8 else self.made_up()
+            return name + " " + self.one(PLAIN_TAIL) if self.chance(.8) else name + " & " + self.last() if k < .35 else name
         k = self.r.random()
         if k < .45:
             return self.proper()
@@ -193,7 +226,7 @@ class Words:
         return self.r.randint(0 if d == 1 else 10 ** (d - 1), 10 ** d - 1)
 
     def year(self) -> int:
-        return self.r.randint(1400, 2029) if self.chance(.5) else self.r.randint(1900, 2029)
+        return self.r.randint(1950, 2027) if self.plain else self.r.randint(1400, 2029) if self.chance(.5) else self.r.randint(1900, 2029)
 
     def code(self) -> str:
         """An id: A-1043, 48213, XK7, ord_5521, 4f9a2c."""
@@ -222,6 +255,8 @@ class Words:
         return f"{n} {self.one(CURRENCY)}" if n > 1 else f"2 {self.one(CURRENCY)}"
 
     def date(self) -> str:
+        if self.plain:
+            return self.plain_date()
         r, k = self.r, self.r.random()
         if k < .3:
             return f"{r.randint(1990, 2030)}-{r.randint(1, 12):02d}-{r.randint(1, 28):02d}"
@@ -230,6 +265,13 @@ class Words:
         if k < .75:
             return f"{r.randint(1, 28)} {self.one(MONTH)} {r.randint(1900, 2030)}"
         return f"{self.one(MONTH)} {r.randint(1, 28)}"
+
+    def plain_date(self) -> str:
+        """Near the sample's other dates, and written like them."""
+        months = self.near_month - 1 + self.one((0, 0, 0, 1))
+        year, month, day = self.near_year + months // 12, months % 12, self.r.randint(1, 28)
+        name = MONTH[month]
+        return (f"{year}-{month + 1:02d}-{day:02d}", f"{name} {day}, {year}", f"{day} {name} {year}", f"{name} {day}", f"{day} {name}")[self.date_form]
 
     def time(self) -> str:
         r = self.r

@@ -1,7 +1,6 @@
-"""LangChain's messages and ours, both ways. Pure functions: nothing here calls a model or opens a file or connection.
+"""LangChain's messages as ours.
 
-In:  `to_framework` reads text, v0 and v1 content blocks, OpenAI's and Anthropic's shapes, tool calls and results.
-Out: `to_langchain` writes messages; `to_ai_message` and `to_ai_chunk` write answers.
+Reads text, v0 and v1 content blocks, OpenAI's and Anthropic's shapes, tool calls and results.
 Audio and video have no counterpart and raise `UnsupportedFeatureError`.
 """
 
@@ -11,12 +10,10 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     BaseMessage,
     ChatMessage,
     FunctionMessage,
@@ -26,35 +23,26 @@ from langchain_core.messages import (
     ToolMessage,
 )
 from langchain_core.messages import ToolCall as LangChainToolCall
-from langchain_core.messages import content as types
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.messages.block_translators import register_translator
-from langchain_core.messages.tool import ToolCallChunk
-from langchain_core.utils.json import parse_partial_json
 
 from llm_framework.errors import InvalidRequestError, UnsupportedFeatureError
 from llm_framework.logs import get_logger
 from llm_framework.types import (
-    Chunk,
     DocumentPart,
     ImagePart,
-    InferenceResponse,
     Message,
     Part,
     Role,
     TextPart,
     ThinkingPart,
-    TokenLogprob,
     ToolCall,
-    ToolCallDelta,
     ToolResult,
-    Usage,
 )
+
+from .writing import PROVIDER
 
 logger = get_logger(__name__)
 
 Block = Mapping[str, Any]
-PROVIDER = "llm_framework"
 
 _ROLES: dict[str, Role] = {
     "user": "user", "human": "user", "system": "system", "developer": "system",
@@ -62,7 +50,6 @@ _ROLES: dict[str, Role] = {
 }  # fmt: skip
 
 
-# --------------------------------------------------------------------------------------------- LangChain -> framework
 def to_framework(messages: Sequence[BaseMessage]) -> list[Message]:
     """Our messages for LangChain's, in order. A tool's result gets the name of the call that it answers.
 
@@ -323,232 +310,3 @@ _IGNORED = frozenset(
     ("tool_call_chunk", "invalid_tool_call", "input_json_delta", "redacted_thinking", "non_standard", "cachePoint",
      "server_tool_call", "server_tool_call_chunk", "server_tool_result", "server_tool_use")
 )  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------- framework -> LangChain
-def to_langchain(messages: Sequence[Message]) -> list[BaseMessage]:
-    """LangChain's messages for ours; each result of a tool becomes a message of its own."""
-    translated: list[BaseMessage] = []
-    for message in messages:
-        if message.role == "tool":
-            translated.extend(_tool_message(result) for result in message.tool_results)
-        elif message.role == "assistant":
-            translated.append(AIMessage(name=message.name, **_ai_fields(message)))
-        else:
-            kind = HumanMessage if message.role == "user" else SystemMessage
-            translated.append(kind(content=_content(message.parts), name=message.name))
-    return translated
-
-
-def to_ai_message(response: InferenceResponse) -> AIMessage:
-    """A whole answer: text, reasoning, tool calls, usage and what is known of the request."""
-    return AIMessage(
-        **_ai_fields(response.message),
-        usage_metadata=to_usage(response.usage),
-        response_metadata=response_metadata(response),
-    )
-
-
-def to_ai_chunk(chunk: Chunk) -> AIMessageChunk | None:
-    """A piece of an answer, or None where it holds nothing to show. The last piece, and it alone, carries the usage
-    and the metadata: LangChain adds the pieces up, and would concatenate or add those too."""
-    last = chunk.finish_reason is not None or chunk.response is not None
-    if not (last or chunk.text or chunk.thinking or chunk.tool_call):
-        return None
-    fields: dict[str, Any] = {"content": chunk.text}
-    if chunk.thinking:
-        fields["additional_kwargs"] = {"reasoning_content": chunk.thinking}
-    if chunk.tool_call is not None:
-        fields["tool_call_chunks"] = [_tool_call_chunk(chunk.tool_call)]
-        fields["response_metadata"] = {"model_provider": PROVIDER}  # so that `_call_blocks` is asked
-    return AIMessageChunk(**fields, **(_last_fields(chunk) if last else {}))
-
-
-def with_broken_calls_marked(chunk: Chunk) -> list[Chunk]:
-    """The chunk, and before the end of an answer a piece for each call whose arguments are broken.
-
-    LangChain repairs the arguments of a streamed call: `{"age": 3`, cut off before 31, would pass for a call with the
-    age of 3. The piece adds a bracket that nothing opened, which LangChain does not repair: the call is invalid then,
-    streamed as it is whole.
-    """
-    calls = enumerate(chunk.response.tool_calls) if chunk.response else ()
-    pieces = [(index, _unopened_bracket(call.raw_arguments)) for index, call in calls if call.arguments is None]
-    marks = [Chunk(tool_call=ToolCallDelta(index, arguments=bracket)) for index, bracket in pieces if bracket]
-    if not marks:
-        return [chunk]
-    start = replace(chunk, finish_reason=None, usage=None, response=None)
-    return [start, *marks, replace(chunk, text="", thinking="", tool_call=None)]
-
-
-def _unopened_bracket(arguments: str) -> str:
-    """What makes LangChain read the broken arguments as broken; "" where it does so anyhow."""
-    ends = ("", "]", "}", '"]', '"}', '""]', '""}')  # outside of a string, in one, after a backslash in one
-    return next((end for end in ends if not _is_taken(arguments + end)), "")
-
-
-def _is_taken(arguments: str) -> bool:
-    try:  # None stands for a bracket that nothing opened; other values that are no objects pass in some event streams
-        return not arguments or parse_partial_json(arguments) is not None or arguments.strip() == "null"
-    except ValueError:
-        return False
-
-
-def _call_blocks(message: AIMessageChunk) -> list[types.ContentBlock]:
-    """The content blocks of a piece of a tool call. LangChain numbers text and reasoning from 0 itself, and would add
-    a call that is numbered from 0 too to the block of the same number; numbers that start with lc_ are kept apart."""
-    if not message.tool_call_chunks or message.content or message.chunk_position == "last":
-        raise NotImplementedError  # LangChain then reads the blocks itself
-    return [
-        types.ToolCallChunk(
-            type="tool_call_chunk", id=call["id"], name=call["name"], args=call["args"], index=f"lc_tc_{call['index']}"
-        )
-        for call in message.tool_call_chunks
-    ]
-
-
-def _blocks_as_usual(message: AIMessage) -> list[types.ContentBlock]:
-    raise NotImplementedError
-
-
-register_translator(PROVIDER, _blocks_as_usual, _call_blocks)
-
-
-def _last_fields(chunk: Chunk) -> dict[str, Any]:
-    response = chunk.response or InferenceResponse(
-        usage=chunk.usage or Usage(), finish_reason=chunk.finish_reason or "stop"
-    )
-    extras = _ai_fields(response.message)["additional_kwargs"]
-    extras.pop("reasoning_content", None)  # it came with the pieces
-    if chunk.thinking:
-        extras["reasoning_content"] = chunk.thinking
-    return {
-        **({"additional_kwargs": extras} if extras else {}),
-        "usage_metadata": to_usage(response.usage),
-        "response_metadata": response_metadata(response),
-        "chunk_position": "last",
-    }
-
-
-def to_usage(usage: Usage) -> UsageMetadata | None:
-    """The tokens of an answer, or None where nobody counted. Only whole numbers: LangChain adds them up."""
-    if usage.total_tokens == 0:
-        return None
-    metadata = UsageMetadata(
-        input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens
-    )
-    if usage.cached_tokens:
-        metadata["input_token_details"] = {"cache_read": usage.cached_tokens}
-    if usage.reasoning_tokens:
-        metadata["output_token_details"] = {"reasoning": usage.reasoning_tokens}
-    return metadata
-
-
-def response_metadata(response: InferenceResponse) -> dict[str, Any]:
-    """Who answered and why it ended; what failed before, was left out, and the log-probabilities, where there are."""
-    metadata: dict[str, Any] = {
-        "model_name": response.model,
-        "model_provider": PROVIDER,
-        "finish_reason": response.finish_reason,
-    }
-    if len(response.attempts) > 1:
-        metadata["attempts"] = [{"model": attempt.model, "error": attempt.error} for attempt in response.attempts]
-    if response.usage.estimated:
-        metadata["usage_estimated"] = True
-    if response.dropped_parameters:
-        metadata["dropped_parameters"] = list(response.dropped_parameters)
-    if response.logprobs:
-        metadata["logprobs"] = {"content": [_logprob(token) for token in response.logprobs]}
-    return metadata
-
-
-def _logprob(token: TokenLogprob) -> dict[str, Any]:
-    top = [{"token": text, "logprob": logprob} for text, _, logprob in token.top]
-    return {"token": token.token, "logprob": token.logprob, "top_logprobs": top}
-
-
-def _ai_fields(message: Message) -> dict[str, Any]:
-    thinking = [part for part in message.parts if isinstance(part, ThinkingPart)]
-    media = tuple(p for p in message.parts if not isinstance(p, (ThinkingPart, ToolCall)))
-    extras: dict[str, Any] = {}
-    if thinking:
-        extras["reasoning_content"] = "".join(part.text for part in thinking)
-    signature = next((part.signature for part in thinking if part.signature), None)
-    if signature:
-        extras["reasoning_signature"] = signature
-    data = {call.id: dict(call.provider_data) for call in message.tool_calls if call.provider_data}
-    kept: dict[str, Any] = {"tool_calls": data} if data else {}
-    if any(isinstance(part, (TextPart, ThinkingPart)) and _is_signed(part) for part in message.parts):
-        kept["parts"] = [_outline(part) for part in message.parts if isinstance(part, _OUTLINED)]
-    if kept:
-        extras[PROVIDER] = kept
-    return {"content": _content(media), "additional_kwargs": extras, **_call_fields(message.tool_calls)}
-
-
-_OUTLINED = (TextPart, ThinkingPart, ToolCall)
-
-
-def _is_signed(part: TextPart | ThinkingPart) -> bool:
-    return bool(part.provider_data or getattr(part, "signature", None))
-
-
-def _outline(part: TextPart | ThinkingPart | ToolCall) -> dict[str, Any]:
-    """A part as it must come back to the provider that signed it; LangChain's own fields have no place for that."""
-    if isinstance(part, ToolCall):
-        return {"type": "tool_call", "id": part.id}
-    data = {"data": dict(part.provider_data)} if part.provider_data else {}
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text, **data}
-    return {"type": "thinking", "text": part.text, "signature": part.signature, **data}
-
-
-def _call_fields(calls: Sequence[ToolCall]) -> dict[str, Any]:
-    valid = [
-        LangChainToolCall(name=call.name, args=dict(call.arguments), id=call.id, type="tool_call")
-        for call in calls
-        if call.arguments is not None
-    ]
-    invalid = [
-        InvalidToolCall(name=call.name, args=call.raw_arguments, id=call.id, error=call.error, type="invalid_tool_call")
-        for call in calls
-        if call.arguments is None
-    ]
-    return {"tool_calls": valid, "invalid_tool_calls": invalid}
-
-
-def _tool_call_chunk(delta: ToolCallDelta) -> ToolCallChunk:
-    return ToolCallChunk(name=delta.name, args=delta.arguments, id=delta.id, index=delta.index, type="tool_call_chunk")
-
-
-def _tool_message(result: ToolResult) -> ToolMessage:
-    content = result.content if isinstance(result.content, str) else _content(result.content)
-    status = "error" if result.is_error else "success"
-    return ToolMessage(content=content, tool_call_id=result.call_id, name=result.name, status=status)
-
-
-def _content(parts: Sequence[Part]) -> Any:
-    if all(isinstance(part, TextPart) for part in parts) and len(parts) < 2:
-        return "".join(cast(TextPart, part).text for part in parts)
-    return [_block(part) for part in parts]
-
-
-def _block(part: Part) -> dict[str, Any]:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if isinstance(part, ThinkingPart):
-        extras = {"extras": {"signature": part.signature}} if part.signature else {}
-        return {"type": "reasoning", "reasoning": part.text, **extras}
-    if isinstance(part, ImagePart):
-        return {"type": "image", **_location(part)}
-    if isinstance(part, DocumentPart):
-        name = {"extras": {"filename": part.name}} if part.name else {}
-        return {"type": "file", **_location(part), **name}
-    raise InvalidRequestError(f"a {type(part).__name__} cannot stand in the content of this message")
-
-
-def _location(part: ImagePart | DocumentPart) -> dict[str, Any]:
-    media_type = {"mime_type": part.media_type} if part.media_type else {}
-    if part.url is not None:
-        return {"url": part.url, **media_type}
-    if part.data is None:
-        raise InvalidRequestError(f"the file {str(part.path)!r} must be read before its message is translated")
-    return {"base64": base64.b64encode(part.data).decode("ascii"), **media_type}
