@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import extraction_data as D
+from . import seeds
 from .passages import question_prompt
 from .seed_forms import Form, forms_of
 from .words import (
@@ -98,6 +99,7 @@ class Case(NamedTuple):
     object: dict[str, Any]
     desc: str = ""
     form: Form | None = None
+    said: dict[str, Any] = {}  # noqa: RUF012 (never written to)
 
     def another(self, w: Words) -> tuple[str, dict[str, Any]]:
         """A further text of the same form, and its object for the same columns."""
@@ -111,6 +113,26 @@ class Case(NamedTuple):
             return []
         return [self.another(w) for _ in range(w.one((0, 1, 2, 3, 4, 5, 6)))]
 
+    def closer(self, w: Words) -> list[tuple[list[tuple[str, Field, bool]], dict[str, Any]]]:
+        """The same text asked for a few of its fields again, by other names: only what a name means decides."""
+        if self.form is None or w.split != "train":
+            return []
+        said = [f for f in self.form.fields if f.names[0] in self.said]
+        return [_asked(w, w.r.sample(said, min(len(said), w.one((1, 1, 1, 2, 2, 3)))), self.said) for _ in range(w.r.randint(1, 7))]
+
+
+def _asked(w: Words, fields: list[seeds.Field], values: dict[str, Any]) -> tuple[list[tuple[str, Field, bool]], dict[str, Any]]:
+    """(columns for these fields of a form, the object they are filled with); names differ, so that each key is asked once"""
+    columns: list[tuple[str, Field, bool]] = []
+    obj: dict[str, Any] = {}
+    for f in fields:
+        free = [n for n in f.names if n not in [c[0] for c in columns]] or list(f.names)
+        key = free[0] if w.chance(.5) else w.one(free)
+        columns.append((key, Field(f.names[0], list(f.names), f.type, ",".join(f.options)), f.names[0] in values and not f.optional))
+        if f.names[0] in values:
+            obj[key] = values[f.names[0]]
+    return columns, obj
+
 
 def seed_case(w: Words) -> Case:
     """A case of a form written by hand: most of its fields, in their order or shuffled."""
@@ -121,15 +143,8 @@ def seed_case(w: Words) -> Case:
         w.r.shuffle(fields)
     if w.chance(.25):
         fields = fields[:w.r.randint(1, len(fields))]
-    columns: list[tuple[str, Field, bool]] = []
-    obj: dict[str, Any] = {}
-    for f in fields:
-        free = [n for n in f.names if n not in [c[0] for c in columns]] or list(f.names)
-        key = free[0] if w.chance(.5) else w.one(free)
-        columns.append((key, Field(f.names[0], list(f.names), f.type, ",".join(f.options)), f.names[0] in values and not f.optional))
-        if f.names[0] in values:
-            obj[key] = values[f.names[0]]
-    return Case(w.one(form.names), text, columns, obj, w.one(form.descs) if form.descs else "", form)
+    columns, obj = _asked(w, fields, values)
+    return Case(w.one(form.names), text, columns, obj, w.one(form.descs) if form.descs else "", form, values)
 
 
 def case(w: Words) -> Case:
@@ -214,10 +229,28 @@ def dialect(w: Words) -> dict[str, Any]:
     if w.chance(.12):  # a query engine asks for an object out of the texts that it found
         name = re.sub(r"(?<=[a-z])([A-Z])", r" \1", c.name).lower()
         text = question_prompt(w, c.text, w.one(QUERIES).format(name))
-    turns = [("user", first_turn(w.system(), "Reply only with JSON of this form:\n" + compact(c.columns, w.chance(.5)), text)), ("model", _dump(c.object))]
+    null = w.chance(.5)
+    turns = [("user", first_turn(w.system(), "Reply only with JSON of this form:\n" + compact(c.columns, null), text)), ("model", _dump(c.object))]
+    if w.chance(.5):
+        return sample("json", turns + _closer(w, c, null), object=c.object)
     for more, found in c.further(w):
         turns += [("user", w.one(D.ASK) + more), ("model", _dump(found))]
     return sample("json", turns, object=c.object)
+
+
+CLOSER = ["", "Now only this. ", "The same text. ", "From the same text: ", "Once more: ", "And now "]
+
+
+def _closer(w: Words, c: Case, null: bool) -> list[tuple[str, str]]:
+    """Further turns on the same text: other forms, and plain questions for one field."""
+    turns: list[tuple[str, str]] = []
+    for columns, found in c.closer(w):
+        key, value = next(iter(found.items()))
+        if len(found) == 1 and type(value) in (str, int, float) and columns[0][1].type != "enum" and w.chance(.4):
+            turns += [("user", w.one(QUESTION).format(key if w.chance(.3) else re.sub(r"(?<=[a-z])([A-Z])", r" \1", key).replace("_", " ").lower())), ("model", str(value))]
+        else:
+            turns += [("user", w.one(CLOSER) + "Reply only with JSON of this form:\n" + compact(columns, null)), ("model", _dump(found))]
+    return turns
 
 
 def parser(w: Words) -> dict[str, Any]:
