@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .shapes import decimal, number
 from .values import FREE, MAKERS, foreign, shown
 from .words import Words
 
@@ -18,7 +21,7 @@ DATA = Path(__file__).parent / "data"
 SLOT = re.compile(r"\{(?=[\w=])(\w*)(?:=([^{}]*))?\}")
 RANGE = re.compile(r"(-?[\d.]+?)\.\.(-?[\d.]+)$")
 CLOCK = re.compile(r"\d{1,2}:\d\d|\w+://")
-NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+LISTED = ("food", "item", "dish", "symptom", "sport", "lang", "subject", "animal", "plant", "person", "country", "jobtitle", "company", "drug")
 TYPES = ("string", "integer", "number", "boolean", "string[]", "number[]", "integer[]")
 
 
@@ -36,26 +39,44 @@ class Slot:
         """(the text, the value it means as `kind`)"""
         if self.maker:
             if self.maker in FREE and kind == "string" and w.chance(.01 if w.plain else .03):
-                v = foreign(w)
-                return v, v
-            v = listing(w, kind) if self.maker == "list" or (kind.endswith("[]") and self.maker != "nums") else MAKERS[self.maker](w)
-            return shown(v), as_type(v, kind)
+                word = foreign(w)
+                return word, word
+            v: Any = listing(w, kind) if self.maker == "list" or (kind.endswith("[]") and self.maker != "nums") else MAKERS[self.maker](w)
+            return said_list(w, v) if isinstance(v, list) else str(v), as_type(v, kind)
         if not self.choices:
-            n = w.r.randint(int(self.low), int(self.high)) if self.whole else round(w.r.uniform(self.low, self.high), 1)
-            if self.spelled and 1 < n <= 12 and self.whole and w.chance(.2):
-                said = NUMBERS[int(n)]
-                return said, said if kind == "string" else as_type(n, kind)
-            return str(n), as_type(n, kind)
+            return self.number(w, kind)
         said, meant = w.one(self.choices)
         if meant is None and kind == "string" and w.chance(.03 if w.plain else .12):
             said = w.one((w.proper, w.invented, w.phrase, w.thing))()
         return said, as_type(said if meant is None else meant, kind)
 
+    def number(self, w: Words, kind: str) -> tuple[str, Any]:
+        """(a number of the range as a text writes it, what it means as `kind`)"""
+        if self.whole:
+            n = w.r.randint(int(self.low), int(self.high))
+            if kind == "number" and n > 12 and w.chance(.15):
+                said, x = decimal(w, float(n))
+                return said, as_type(x, kind)
+            said = number(w, n, self.spelled)
+            return said, said if kind == "string" else as_type(n, kind)
+        x = round(w.r.uniform(self.low, self.high), 1)
+        said, x = (str(x), x) if x < 0 else decimal(w, x)
+        return said, said if kind == "string" else as_type(x, kind)
+
+
+def said_list(w: Words, items: list[Any]) -> str:
+    """How a text names several things."""
+    if len(items) < 2 or w.chance(.7):
+        return shown(items)
+    *others, last = map(str, items)
+    return ", ".join(others) + w.one((", and ", " & ", ", ", " as well as ")) + last
+
 
 def listing(w: Words, kind: str) -> list[Any]:
     n = w.r.randint(2, 4)
     if kind.startswith("string"):
-        make = w.one((w.thing, w.first, w.proper, w.city, lambda: MAKERS["food"](w), lambda: MAKERS["item"](w)))
+        makers: list[Callable[[], Any]] = [w.thing, w.first, w.proper, w.city, *(partial(MAKERS[m], w) for m in LISTED)]
+        make = w.one(makers)
         return list(dict.fromkeys(str(make()) for _ in range(n)))
     return [w.num(w.one((1, 2, 3))) for _ in range(n)]
 

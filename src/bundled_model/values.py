@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from . import shapes
 from .words import (
     ADJ,
     ANIMAL,
@@ -155,6 +156,8 @@ def expr(w: Words) -> str:
 
 def item(w: Words) -> str:
     k = w.r.random()
+    if w.chance(.08):
+        return shapes.product(w) + " " + w.one(ITEM)
     if k < .55:
         return w.one(ITEM)
     return w.one(COLOR) + " " + w.one(ITEM) if k < .7 else w.thing() if k < .85 else w.proper() + " " + w.one(ITEM)
@@ -208,7 +211,7 @@ MAKERS: dict[str, Callable[[Words], Any]] = {
     "sport": pick(SPORT, .1), "subject": pick(SUBJECT, .1), "dept": pick(DEPARTMENT, .1), "month": pick(MONTH, 0), "year": Words.year, "unit": pick(UNIT, .1), "nation": pick(NATION, .1),
     "thing": Words.thing, "scene": lambda w: "a " + w.one(ADJ) + " " + w.one((w.one(ANIMAL), w.one(NOUN))) + w.one(("", " in " + w.city(), " on a " + w.one(NOUN), " with a " + w.one(COLOR) + " hat")),
     "channelname": lambda w: w.one(("#", "#", "")) + w.one(("general", "random", "dev", "team", "sales", "support", w.one(NOUN), w.invented(1, 2))), "game": pick(GAME), "sign": pick(SIGN, .1),
-    "jobtitle": pick(JOB, .2), "meetroom": lambda w: w.one((w.proper(), w.city(), w.one("ABCD") + str(w.num(1)), str(w.num(3)))), "proper": Words.proper, "phrase": Words.phrase,
+    "jobtitle": lambda w: shapes.job(w) if w.shaped() else pick(JOB, .2)(w), "meetroom": lambda w: w.one((w.proper(), w.city(), w.one("ABCD") + str(w.num(1)), str(w.num(3)))), "proper": Words.proper, "phrase": Words.phrase,
     "noun": lambda w: w.one(NOUN), "adj": lambda w: w.one(ADJ), "verb": lambda w: w.one(VERB), "job": lambda w: w.one(JOB), "table": lambda w: w.one(TABLE),
     "nums": lambda w: [w.num(w.one((1, 1, 2, 2, 3))) for _ in range(w.r.randint(2, 5))], "equation": lambda w: w.one(("{a}x + {b} = {c}", "x + {a} = {b}", "{a}*x = {b}", "x^2 = {a}", "{a}x - {b} = {c}x")).format(a=w.num(1), b=w.num(), c=w.num()),
     "region": lambda w: w.one(("eu-west-1", "us-east-1", "eu-central", "asia-south1", "us-west-2", w.city().lower())), "handle": lambda w: w.one(("@", "")) + w.one((w.invented(), w.first().lower() + str(w.num(2)), w.first().lower() + "_" + w.one(NOUN))),

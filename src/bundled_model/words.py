@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from . import shapes
 from .real_names import big_cities, cities, common_first_names, common_last_names, first_names, last_names
 from .word_lists import (
     ADJ,
@@ -87,6 +88,7 @@ def plural(noun: str) -> str:
     return noun + "s"
 
 
+SHAPED_DATE = 5  # the date form of which every date is written in its own way
 PLAIN_TAIL = [*COMPANY_TAIL, "GmbH", "Corp", "Corporation", "Company", "Technologies", "Solutions", "Consulting", "Bakery", "Design", "Travel", "Insurance"]
 
 
@@ -112,7 +114,7 @@ class Words:
 
     def new_sample(self, plain: float) -> None:
         """What the values of one sample have in common; `plain`: the share of samples with everyday values."""
-        self.plain, self.date_form = self.chance(plain), self.r.randrange(5)
+        self.plain, self.date_form = self.chance(plain), min(SHAPED_DATE, self.r.randrange(SHAPED_DATE + 2))
         self.near_year, self.near_month = self.r.randint(2015, 2027), self.r.randint(1, 12)
 
     def one(self, items: Sequence[T]) -> T:
@@ -121,6 +123,10 @@ class Words:
 
     def chance(self, p: float) -> bool:
         return self.r.random() < p
+
+    def shaped(self) -> bool:
+        """Whether this value takes one of the shapes of real texts; more often among everyday values."""
+        return self.r.random() < (.3 if self.plain else .12)
 
     def own(self, make: Callable[[], str]) -> str:
         """A word of this split."""
@@ -143,6 +149,8 @@ class Words:
 
     def proper(self) -> str:
         """The name of anything: often invented, else one that sounds like many real ones."""
+        if self.chance(.08):
+            return shapes.product(self)
         if self.plain and self.chance(.8):
             k = self.r.random()
             return self.one(self._plain_lasts) if k < .25 else self.one(ADJ).capitalize() + " " + self.one(NOUN).capitalize() if k < .65 else self.one(NOUN).capitalize() + self.one(NOUN)
@@ -170,12 +178,16 @@ class Words:
         return self.one(self._last) if k < .35 else self.one(self._lasts) if k < .86 else self.made_up()
 
     def person(self) -> str:
+        if self.shaped():
+            return shapes.person(self)
         return self.first() if self.chance(.25 if self.plain else .5) else self.first() + " " + self.last()
 
     def full_name(self) -> str:
         return self.first() + " " + self.last()
 
     def city(self) -> str:
+        if self.chance(.06):
+            return shapes.place(self)
         if self.plain:
             return self.one(self._city if self.chance(.6) else self._plain_cities)
         k = self.r.random()
@@ -195,6 +207,8 @@ class Words:
         return self.one(COUNTRY) if self.chance(.88) else self.made_up()
 
     def company(self) -> str:
+        if self.shaped():
+            return shapes.company(self)
         if self.plain:
             k = self.r.random()
             name = self.last() if k < .35 else self.proper() if k < .8 else self.made_up()
@@ -208,6 +222,8 @@ class Words:
 
     def title(self) -> str:
         """The title of a book, a film, a song."""
+        if self.shaped():
+            return shapes.title(self)
         k = self.r.random()
         noun, adj = self.one(NOUN).capitalize(), self.one(ADJ).capitalize()
         if k < .3:
@@ -230,6 +246,8 @@ class Words:
 
     def code(self) -> str:
         """An id: A-1043, 48213, XK7, ord_5521, 4f9a2c."""
+        if self.shaped():
+            return shapes.code(self)
         r, k = self.r, self.r.random()
         letters = "ABCDEFGHJKLMNPQRSTUVWXYZ"
         if k < .3:
@@ -245,6 +263,8 @@ class Words:
         return "".join([self.one("0123456789abcdef") for _ in range(r.randint(4, 8))])
 
     def money(self) -> str:
+        if self.shaped():
+            return shapes.money(self)
         n, k = self.num(self.one((1, 2, 2, 3, 4))) + 1, self.r.random()
         if k < .35:
             return f"${n}"
@@ -255,6 +275,8 @@ class Words:
         return f"{n} {self.one(CURRENCY)}" if n > 1 else f"2 {self.one(CURRENCY)}"
 
     def date(self) -> str:
+        if not self.plain and self.shaped():
+            return shapes.date(self, self.r.randint(1950, 2030), self.r.randint(1, 12))
         if self.plain:
             return self.plain_date()
         r, k = self.r, self.r.random()
@@ -270,16 +292,22 @@ class Words:
         """Near the sample's other dates, and written like them."""
         months = self.near_month - 1 + self.one((0, 0, 0, 1))
         year, month, day = self.near_year + months // 12, months % 12, self.r.randint(1, 28)
+        if self.date_form == SHAPED_DATE:
+            return shapes.date(self, year, month + 1)
         name = MONTH[month]
         return (f"{year}-{month + 1:02d}-{day:02d}", f"{name} {day}, {year}", f"{day} {name} {year}", f"{name} {day}", f"{day} {name}")[self.date_form]
 
     def time(self) -> str:
         r = self.r
+        if self.shaped():
+            return shapes.time(self)
         if self.chance(.6):
             return f"{r.randint(0, 23)}:{self.one((0, 0, 15, 30, 45, r.randint(0, 59))):02d}"
         return f"{r.randint(1, 12)} {self.one(('am', 'pm'))}"
 
     def phone(self) -> str:
+        if self.chance(.6):
+            return shapes.phone(self)
         return f"{self.num(3)}-{self.num(4)}" if self.chance(.6) else f"+{self.num(2)} {self.num(3)} {self.num(4)}"
 
     def email(self) -> str:
