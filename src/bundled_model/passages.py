@@ -456,9 +456,25 @@ def _page(w: Words, d: Told, form: int, keep: int = -1) -> str:
         at = max(0, at - int(w.r.random() * n)) if keep >= 0 else at
         at = max(at, keep - n + 1)
         sentences = sentences[at:at + n]
+    return _laid_out(w, d.title, sentences, form)
+
+
+def _laid_out(w: Words, title: str, sentences: list[str], form: int) -> str:
     text = w.one((" ", " ", " ", "\n")).join(sentences)
-    name = "_".join(d.title.lower().split()[:3])
-    return (text, f"{d.title}\n{text}", f"# {d.title}\n\n{text}", f"{d.title}: {text}", f"file_path: {name}.txt\n\n{text}", f"source: {name}.md\n\n{d.title}. {text}")[form]
+    name = "_".join(title.lower().split()[:3])
+    return (text, f"{title}\n{text}", f"# {title}\n\n{text}", f"{title}: {text}", f"file_path: {name}.txt\n\n{text}", f"source: {name}.md\n\n{title}. {text}")[form]
+
+
+def _chunks(w: Words, d: Told, form: int, keep: int) -> list[str]:
+    """Several chunks of one document, as a retriever returns them: in any order, some of them missing, never that of sentence `keep`."""
+    chunks: list[range] = []
+    while not chunks or chunks[-1].stop < len(d.sentences):
+        start = chunks[-1].stop if chunks else 0
+        chunks.append(range(start, min(len(d.sentences), start + w.one((1, 2, 2, 3, 3, 4)))))
+    found = next(c for c in chunks if keep in c)
+    chosen = [found, *w.r.sample([c for c in chunks if c is not found], w.r.randint(min(1, len(chunks) - 1), len(chunks) - 1))]
+    w.r.shuffle(chosen)
+    return [_laid_out(w, d.title, [d.sentences[i] for i in c], form) for c in chosen]
 
 
 def _asked(w: Words, d: Told) -> tuple[int, str, str]:
@@ -474,6 +490,8 @@ def document(w: Words) -> dict[str, Any]:
     pages = [_page(w, x, form) for x in others]
     if w.chance(.05) and pages:
         a, n = DONT_KNOW, -1
+    elif w.chance(.4):
+        pages = pages[:w.one((0, 0, 1))] + _chunks(w, d, form, n)
     else:
         pages.insert(int(w.r.random() * (len(pages) + 1)), _page(w, d, form, n))
     context = w.one(("\n\n", "\n\n", "\n\n", "\n", "\n\n---\n\n")).join(pages)

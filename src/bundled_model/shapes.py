@@ -133,7 +133,7 @@ def number(w: Words, n: int, alone: bool) -> str:
     if n < 0:
         return f"minus {-n}" if w.chance(.45) else str(n)
     if n >= 1000:
-        return f"{n:,}" if w.chance(.4) else str(n)
+        return f"{n:,}" if not 1300 <= n <= 2100 and w.chance(.4) else str(n)  # no separators in years
     return spelled(n) if alone and 1 < n < 100 and w.chance(.2 if n <= 12 else .08) else str(n)
 
 
