@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -20,16 +20,10 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import Field, PrivateAttr, SecretStr, field_serializer
 from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
-from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
-from llama_index.core.instrumentation.events.llm import LLMStructuredPredictEndEvent, LLMStructuredPredictStartEvent
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.llm import ToolSelection
-from llama_index.core.program.utils import get_program_for_llm
-from llama_index.core.prompts import PromptTemplate
-from llama_index.core.types import Model, PydanticProgramMode
 from llama_index.core.utils import get_tokenizer
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from llm_framework import adapters
 from llm_framework.errors import InvalidRequestError
@@ -38,12 +32,11 @@ from llm_framework.secrets import remember_settings
 from llm_framework.types import Message, ThinkingLevel, ToolSpec
 
 from . import messages as translate
-from .structured import ComingObject, partial_json, whole_object
+from .prediction import StructuredPrediction
+from .structured import partial_json
 
 if TYPE_CHECKING:
     from llama_index.core.tools.types import BaseTool
-
-dispatcher = get_dispatcher(__name__)
 
 _OPTION_FIELDS = (*adapters.CONFIG_FIELDS, "timeout", "max_retries", "fallbacks")
 _ALSO_TAKEN = frozenset(("model", "response_format", "parallel_tool_calls"))
@@ -58,7 +51,7 @@ class _Call(NamedTuple):
     one_tool_call: bool
 
 
-class FrameworkLLM(FunctionCallingLLM):
+class FrameworkLLM(StructuredPrediction):
     """An LLM that llm-framework runs: a local Gemma model on this machine, or one at a provider.
 
     `model` is a registry name, `provider:model`, or a well-known cloud name; None takes the configured default, else
@@ -104,7 +97,8 @@ class FrameworkLLM(FunctionCallingLLM):
     def __init__(self, model: str | None = None, **kwargs: Any) -> None:
         """See the fields for the keywords; LlamaIndex's own (`callback_manager`, `system_prompt`, …) are taken too."""
         kwargs.pop("class_name", None)  # `from_dict` gives back what `to_dict` wrote
-        super().__init__(model=model, **kwargs)
+        kwargs["model"] = model
+        super().__init__(**kwargs)
         remember_settings({"api_key": self.api_key, "base_url": self.base_url})
 
     def __repr_args__(self) -> Any:
@@ -326,86 +320,6 @@ class FrameworkLLM(FunctionCallingLLM):
             for block in blocks
         ]
 
-    # ------------------------------------------------------------------------------------------------- structured
-    # LlamaIndex's own way forces a tool call, and forgets to when streaming; asking for JSON of that form does both.
-    @dispatcher.span
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """An instance of `output_cls`, from JSON of that form.
-
-        Raises `StructuredOutputError` where the answer does not have it.
-        """
-        if not self._asks_for_json():
-            return cast(Model, super().structured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
-        _predict_starts(output_cls, prompt, prompt_args)
-        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
-        return _predicted(output_cls, self.chat(messages, **options))
-
-    @dispatcher.span
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """`structured_predict`, on the caller's event loop."""
-        if not self._asks_for_json():
-            return cast(Model, await super().astructured_predict(output_cls, prompt, llm_kwargs, **prompt_args))
-        _predict_starts(output_cls, prompt, prompt_args)
-        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
-        return _predicted(output_cls, await self.achat(messages, **options))
-
-    def _structured_stream_call(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, None, None]:
-        if not self._asks_for_json():
-            program = self._program(output_cls, prompt)
-            return cast(Generator[Any, None, None], program.stream_call(llm_kwargs=llm_kwargs, **prompt_args))
-        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
-        return _objects(output_cls, self.stream_chat(messages, **options))
-
-    async def _structured_astream_call(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, None]:
-        if not self._asks_for_json():
-            program = self._program(output_cls, prompt)
-            objects = await program.astream_call(llm_kwargs=llm_kwargs, **prompt_args)
-            return cast(AsyncGenerator[Any, None], objects)
-        messages, options = self._structured_call(output_cls, prompt, llm_kwargs, prompt_args)
-        return _aobjects(output_cls, await self.astream_chat(messages, **options))
-
-    def _asks_for_json(self) -> bool:
-        return self.pydantic_program_mode == PydanticProgramMode.DEFAULT
-
-    def _program(self, output_cls: Any, prompt: PromptTemplate) -> Any:
-        # A program that streams does not require its call, unless it is told to choose one.
-        mode = self.pydantic_program_mode
-        forced = {"tool_choice": "any"} if mode == PydanticProgramMode.FUNCTION else {}
-        return get_program_for_llm(output_cls, prompt, self, pydantic_program_mode=mode, **forced)
-
-    def _structured_call(
-        self, output_cls: Any, prompt: PromptTemplate, llm_kwargs: Mapping[str, Any] | None, prompt_args: dict[str, Any]
-    ) -> tuple[list[ChatMessage], dict[str, Any]]:
-        messages = self._extend_messages(prompt.format_messages(llm=self, **prompt_args))
-        # `tool_required` and `tool_choice` belong to the other way; callers pass them to every model.
-        ignored = ("tool_required", "tool_choice", "allow_parallel_tool_calls", "strict")
-        options = {key: value for key, value in (llm_kwargs or {}).items() if key not in ignored}
-        return messages, {**options, "response_format": output_cls}
-
 
 # --------------------------------------------------------------------------------------------------------- helpers
 def _completion(response: ChatResponse) -> CompletionResponse:
@@ -438,25 +352,3 @@ def _arguments(arguments: dict[str, Any] | str) -> dict[str, Any]:
         return arguments
     value = partial_json(arguments)
     return value if isinstance(value, dict) else {}
-
-
-def _predict_starts(output_cls: Any, prompt: PromptTemplate, prompt_args: dict[str, Any]) -> None:
-    dispatcher.event(LLMStructuredPredictStartEvent(output_cls=output_cls, template=prompt, template_args=prompt_args))
-
-
-def _predicted(output_cls: type[Model], response: ChatResponse) -> Model:
-    result = cast(Model, whole_object(output_cls, response))
-    dispatcher.event(LLMStructuredPredictEndEvent(output=result))
-    return result
-
-
-def _objects(output_cls: type[BaseModel], responses: ChatResponseGen) -> Generator[Any, None, None]:
-    coming = ComingObject(output_cls)
-    for response in responses:
-        yield coming.read(response)
-
-
-async def _aobjects(output_cls: type[BaseModel], responses: ChatResponseAsyncGen) -> AsyncGenerator[Any, None]:
-    coming = ComingObject(output_cls)
-    async for response in responses:
-        yield coming.read(response)
