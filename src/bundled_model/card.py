@@ -35,7 +35,6 @@ ROWS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("JSON for a form in the prompt / frameworks' schema text / schema / free wording", ("json", "json_schema", "schema", "json_free")),
     ("question on a passage / follow-up in a chat / yes or no / refine", ("passage", "passage_chat", "passage_yesno", "passage_refine")),
     ("question on one of a few documents, new documents", ("document",)),
-    ("written by hand, values and all: whole object / field of one / question on documents", ("unseen: objects", "unseen: fields of objects", "unseen: questions")),
     ("copying / look-up by key / cell of a table / classification", ("copy", "lookup", "table", "classify")),
     ("Thought/Action text, LlamaIndex / LangChain, one step", ("react_llama", "react_chain")),
     ("memory over turns / persona", ("memory", "persona")),

@@ -20,7 +20,7 @@ import yaml
 
 from llm_framework.decoding.dialects.prompted import framed_tools
 
-from . import card, unseen
+from . import card
 from .dialect import result_turn
 from .mixture import skills
 from .network import Gemma3
@@ -219,9 +219,6 @@ def evaluate(run: Runner, n: int, show: int, quick: bool = False, only: str = ""
         tool_loop(run, score, "two calls in one turn", draw(tools.parallel, n))
         sequences(run, score, draw(tools.sequence, n // 2))
         tool_loop(run, score, "structured output as a tool", draw(skills("structured")["structured"], n))
-    if wanted("unseen"):
-        unseen.extraction(run, score)
-        unseen.questions(run, score)
     idle = draw(tools.no_tool, n // 2) if wanted("no tool") else []
     for s, text in zip(idle, run.answers([s["turns"][:1] for s in idle]), strict=True):
         score.mark("no tool wanted: no call", "<tool_call>" not in text, s["turns"][0][1], s["turns"][1][1], text)
