@@ -1,4 +1,4 @@
-"""python -m bundled_model data|check|tokenizer|train|evaluate|export|smoke"""
+"""python -m bundled_model data|check|tokenizer|train|grow|evaluate|export|smoke"""
 from __future__ import annotations
 
 import argparse
@@ -58,7 +58,7 @@ def main() -> None:
     p = sub.add_parser("train", help="train the model")
     train.arguments(p)
     p.set_defaults(do=train.run)
-    for name in ("evaluate", "export", "smoke"):
+    for name in ("evaluate", "export", "grow", "smoke"):
         try:
             module = __import__(f"{__package__}.{name}", fromlist=["arguments"])
         except ModuleNotFoundError:

@@ -392,4 +392,4 @@ def classify(w: Words) -> dict[str, Any]:
 
 
 SKILLS: dict[str, Callable[[Words], dict[str, Any]]] = {"copy": copy, "lookup": lookup, "table": table, "json": dialect, "json_schema": parser, "json_free": free, "classify": classify}
-WEIGHTS: dict[str, float] = {"copy": 2.5, "lookup": 3.5, "table": 1.5, "json": 12, "json_schema": 5, "json_free": 2, "classify": 1.5}
+WEIGHTS: dict[str, float] = {"copy": 2.5, "lookup": 3.5, "table": 1.5, "json": 16, "json_schema": 5, "json_free": 2, "classify": 1.5}

@@ -14,7 +14,7 @@ PLAIN = .65  # the share of training samples with everyday values
 Skill = Callable[[Words], Sample]
 
 # shares of the modules; within a module its own WEIGHTS count, else the skills named below, all others alike
-MODULES: dict[str, float] = {"tools": 27, "extraction": 31, "passages": 26, "talk": 5, "structured": 20, "react": 5, "related": 1.5}
+MODULES: dict[str, float] = {"tools": 27, "extraction": 36, "passages": 26, "talk": 5, "structured": 20, "react": 5, "related": 1.5}
 SHARES: dict[str, float] = {"tool": 4, "choice": 1.5, "drill": 4.5, "parallel": .5, "sequence": .5, "no_tool": .25}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,18 @@ class Config:
     rope_local_base_freq: float = 10_000.0
     max_position_embeddings: int = 2048
     rms_norm_eps: float = 1e-6
+    layer_types: list[str] = field(default_factory=list)  # without it, by the pattern
 
-    @property
-    def layer_types(self) -> list[str]:
+    def __post_init__(self) -> None:
         n = self.sliding_window_pattern
-        return ["full_attention" if (i + 1) % n == 0 else "sliding_attention" for i in range(self.num_hidden_layers)]
+        self.layer_types = self.layer_types or ["full_attention" if (i + 1) % n == 0 else "sliding_attention" for i in range(self.num_hidden_layers)]
 
     def published(self) -> dict[str, Any]:
         """config.json in the layout of the released Gemma 3 text models."""
         d = asdict(self)
         d.pop("sliding_window_pattern")
         d.update(
-            architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", layer_types=self.layer_types, _sliding_window_pattern=self.sliding_window_pattern,
+            architectures=["Gemma3ForCausalLM"], model_type="gemma3_text", _sliding_window_pattern=self.sliding_window_pattern,
             query_pre_attn_scalar=self.head_dim, hidden_activation="gelu_pytorch_tanh", attention_bias=False, attention_dropout=0.0, tie_word_embeddings=True,
             attn_logit_softcapping=None, final_logit_softcapping=None, rope_scaling=None, pad_token_id=0, eos_token_id=[1, 5], bos_token_id=2, use_cache=True,
             initializer_range=0.02, torch_dtype="float32")

@@ -1,4 +1,4 @@
-"""The whole pipeline in little: data, tokenizer, a few steps, export, evaluation.
+"""The whole pipeline in little: data, tokenizer, a few steps, a deeper network, export, evaluation.
 
 It shows that the parts fit together; the model it makes is good for nothing.
 """
@@ -10,10 +10,17 @@ import io
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from . import evaluate, export, train
+from . import evaluate, export, grow, train
 from .mixture import Mixture
 from .tokenizer import train as train_tokenizer
+
+
+def command(module: Any, *options: str) -> None:
+    parser = argparse.ArgumentParser()
+    module.arguments(parser)
+    module.run(parser.parse_args(options))
 
 
 def smoke(folder: Path) -> dict[str, object]:
@@ -22,11 +29,10 @@ def smoke(folder: Path) -> dict[str, object]:
     chats = [mix.draw() for _ in range(600)]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.model").write_bytes(train_tokenizer([t for c in chats for _, t in c["turns"]], 700, 60))
-    parser = argparse.ArgumentParser()
-    train.arguments(parser)
     options = ["--workers", "1", "--minutes", "0.1", "--hidden", "32", "--ffn", "64", "--layers", "2", "--budget", "1024", "--test", "0"]
-    train.run(parser.parse_args([str(folder), *options]))
-    export.export(folder, folder / "exported")
+    command(train, str(folder), *options)
+    command(grow, str(folder), str(folder / "grown"), "--first", "0", "--count", "1", "--ffn", "48", "--samples", "5")
+    export.export(folder / "grown", folder / "exported")
     score = evaluate.Score()
     runner = evaluate.Runner(folder / "exported")
     evaluate.tool_loop(runner, score, "paraphrases", evaluate.paraphrases()[:4])
