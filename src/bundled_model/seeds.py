@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,10 @@ class Template:
     @property
     def names(self) -> set[str]:
         return {m.group(1) for m in SLOT.finditer(self.text)}
+
+    @cached_property
+    def words(self) -> int:
+        return len(self.text.split())
 
     def fill(self, w: Words, values: dict[str, tuple[str, Any]], kinds: dict[str, str] | None = None) -> str:
         """The text; `values` (name -> what is said, what is meant) is read and added to."""
